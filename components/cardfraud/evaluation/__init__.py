@@ -1,0 +1,1 @@
+"""Metrics, intervals, curves, cost and the gate: pure functions over arrays."""
