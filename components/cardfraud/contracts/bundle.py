@@ -1,0 +1,135 @@
+"""A model bundle: an immutable set of files, named by its content.
+
+::
+
+    models/fraud/sha256-<bundle digest>/
+        model.onnx        the graph, preprocessing inside; further formats may stand beside it
+        signature.json    inputs (names, order, dtypes, defaults), output, digest of the feature set
+        metrics.json      what the evaluation measured, and the gate's verdict
+        lineage.json      data, code, locks, parameters, seeds, environment
+        card.md           the same for a person
+        manifest.json     written last: sha256 and size of every other file, and the digests
+
+``model_digest`` is over the model files and the signature: two bundles with the same one decide
+alike. ``bundle_digest`` is over all files. No digested file holds a wall-clock time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cardfraud.contracts.digests import canonical_json, content_address, sha256_hex
+from cardfraud.errors import IntegrityError
+
+BUNDLE_SCHEMA_VERSION: Final = 1
+MODEL_FILE: Final = "model.onnx"
+SIGNATURE_FILE: Final = "signature.json"
+METRICS_FILE: Final = "metrics.json"
+LINEAGE_FILE: Final = "lineage.json"
+CARD_FILE: Final = "card.md"
+MANIFEST_FILE: Final = "manifest.json"
+REQUIRED_FILES: Final = (MODEL_FILE, SIGNATURE_FILE, METRICS_FILE, LINEAGE_FILE, CARD_FILE)
+
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=r"^sha256-[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputColumn(_Frozen):
+    """One column of the model's input."""
+
+    name: str
+    dtype: Literal["float32"] = "float32"
+    default: float
+
+
+class Signature(_Frozen):
+    """What goes into the model and what comes out.
+
+    The graph has one input ``features``, float32 [N, len(inputs)], and one output
+    ``probability``, float32 [N], the probability of fraud.
+    """
+
+    schema_version: Literal[1] = BUNDLE_SCHEMA_VERSION
+    feature_set_digest: str
+    inputs: tuple[InputColumn, ...]
+    input_name: Literal["features"] = "features"
+    output_name: Literal["probability"] = "probability"
+
+
+class FileEntry(_Frozen):
+    """One file of a bundle."""
+
+    sha256: Hex
+    size: Annotated[int, Field(ge=1)]
+
+
+class Manifest(_Frozen):
+    """The list of a bundle's files with their digests; written after all of them."""
+
+    schema_version: Literal[1] = BUNDLE_SCHEMA_VERSION
+    name: str
+    algorithm: str
+    """Name of the estimator, for a person."""
+    files: Mapping[str, FileEntry]
+    model_digest: Digest
+    bundle_digest: Digest
+
+
+def make_manifest(name: str, algorithm: str, files: Mapping[str, bytes]) -> Manifest:
+    """Digest the files of a new bundle.
+
+    Args:
+        name: name of the model, such as ``fraud``.
+        algorithm: name of the estimator.
+        files: content by file name; every required file, none called ``manifest.json``.
+
+    Raises:
+        IntegrityError: a required file is absent.
+    """
+    for required in REQUIRED_FILES:
+        if not files.get(required):
+            raise IntegrityError(f"bundle {name}", required, "absent or empty")
+    entries = {
+        file: FileEntry(sha256=sha256_hex(content), size=len(content))
+        for file, content in sorted(files.items())
+    }
+    return Manifest(
+        name=name,
+        algorithm=algorithm,
+        files=entries,
+        model_digest=_digest_over(entries, model_only=True),
+        bundle_digest=_digest_over(entries, model_only=False),
+    )
+
+
+def verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Check every file of a bundle against its manifest, and the manifest against itself.
+
+    Raises:
+        IntegrityError: a file is absent, superfluous or changed, or a digest does not follow.
+    """
+    if set(files) != set(manifest.files):
+        raise IntegrityError("bundle files", str(sorted(manifest.files)), str(sorted(files)))
+    for file, entry in manifest.files.items():
+        actual = sha256_hex(files[file])
+        if actual != entry.sha256:
+            raise IntegrityError(file, entry.sha256, actual, hint="the object was changed")
+    for model_only, promised in ((True, manifest.model_digest), (False, manifest.bundle_digest)):
+        computed = _digest_over(manifest.files, model_only=model_only)
+        if computed != promised:
+            raise IntegrityError("manifest.json", promised, computed)
+
+
+def _digest_over(entries: Mapping[str, FileEntry], *, model_only: bool) -> str:
+    def counts(file: str) -> bool:
+        return not model_only or file.startswith("model.") or file == SIGNATURE_FILE
+
+    document: dict[str, Any] = {f: e.sha256 for f, e in entries.items() if counts(f)}
+    return content_address(canonical_json(document))

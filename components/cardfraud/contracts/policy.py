@@ -1,0 +1,124 @@
+"""The policy: how a probability becomes a decision, and when a model is good enough to serve.
+
+A policy is content-addressed and versioned apart from the model, so that a threshold moves without
+a new model and a model moves without a new threshold.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cardfraud.contracts.digests import canonical_json, content_address
+
+POLICY_SCHEMA_VERSION: Final = 1
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Decision(StrEnum):
+    """What happens to the transaction."""
+
+    APPROVE = "approve"
+    REVIEW = "review"
+    DECLINE = "decline"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Thresholds(_Frozen):
+    """Probabilities from which a transaction is reviewed and from which it is declined."""
+
+    review: Share
+    decline: Share
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.review > self.decline:
+            msg = "review must not lie above decline"
+            raise ValueError(msg)
+        return self
+
+
+class CostMatrix(_Frozen):
+    """What mistakes cost, in major units of the deployment's currency.
+
+    A missed fraud costs its amount times ``missed_fraud_share``; every reviewed or declined
+    transaction costs ``review``; declining a good one costs ``false_decline`` on top.
+    """
+
+    missed_fraud_share: Annotated[float, Field(ge=0)] = 1.0
+    review: Annotated[float, Field(ge=0)] = 5.0
+    false_decline: Annotated[float, Field(ge=0)] = 10.0
+
+
+class Rule(_Frozen):
+    """A rule beside the model: it may make a decision stricter, never milder.
+
+    ``field op value`` over the feature values of the request, for example ``amount gt 1000``.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    field: str
+    op: Literal["gt", "ge", "lt", "le"]
+    value: float
+    decision: Literal[Decision.REVIEW, Decision.DECLINE]
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class GateLimits(_Frozen):
+    """What a candidate must show before it may be published."""
+
+    min_positives: Annotated[int, Field(ge=1)] = 50
+    """Frauds in the held-out time; below it no figure means anything."""
+    min_average_precision: Share = 0.2
+    max_average_precision: Share = 0.99
+    """A score above this is too good to be true: a leak is more likely than a miracle."""
+    max_average_precision_drop: Share = 0.01
+    """How far the paired bootstrap interval of (candidate - champion) may reach below zero."""
+    min_distinct_scores: Annotated[int, Field(ge=2)] = 10
+    """A scorer with fewer distinct scores is constant for all purposes."""
+    max_calibration_error: Share = 0.05
+    max_segment_gap: Share = 0.3
+    """Largest difference of the false positive rate at the review threshold between segments."""
+    allow_unassessed_fairness: bool = True
+    """Whether data without segments passes, with the words "fairness: not assessed"."""
+    max_latency_p99_ms: Annotated[float, Field(gt=0)] = 10.0
+    """99th percentile of scoring one transaction with the model, where it was measured."""
+    bootstrap_samples: Annotated[int, Field(ge=100, le=10_000)] = 500
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class WhenPredictorFails(StrEnum):
+    """What the transformer answers while the predictor does not."""
+
+    UNAVAILABLE = "unavailable"
+    RULES = "rules"
+
+
+class Policy(_Frozen):
+    """Thresholds, costs, rules and gate limits, as one immutable document."""
+
+    schema_version: Literal[1] = POLICY_SCHEMA_VERSION
+    thresholds: Thresholds
+    alert_budget_per_day: Annotated[int, Field(ge=1)] = 100
+    """Cards that the analysts can look at in a day."""
+    costs: CostMatrix = CostMatrix()
+    rules: tuple[Rule, ...] = ()
+    gate: GateLimits = GateLimits()
+    when_predictor_fails: WhenPredictorFails = WhenPredictorFails.RULES
+    when_degraded: Literal[Decision.APPROVE, Decision.REVIEW] = Decision.REVIEW
+    """The mildest decision while features are degraded or the model cannot be asked."""
+
+    def encode(self) -> bytes:
+        """The canonical bytes that are stored and addressed."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @property
+    def digest(self) -> str:
+        """Content address of the policy: ``sha256-<hex>``."""
+        return content_address(self.encode())

@@ -1,0 +1,177 @@
+"""A card transaction: the record, its rules, and the columns of a table of them.
+
+The same rules check a single record at a server or in a stream (:func:`parse_transaction`) and
+whole tables in the validate step, which builds its frame checks from the constants here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from cardfraud.errors import InvalidField
+
+SCHEMA_VERSION: Final = 1
+MAX_ID_LENGTH: Final = 64
+MINOR_UNITS: Final = 100
+"""Minor units in one unit of the deployment's currency; every supported currency has two decimals."""
+MAX_AMOUNT: Final = 1_000_000
+"""Largest amount of a transaction, in major units."""
+MAX_AMOUNT_MINOR: Final = MAX_AMOUNT * MINOR_UNITS
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""An event time outside [EARLIEST, LATEST) is a fault of the source, not a date."""
+
+TRANSACTION_COLUMNS: Final = (
+    "transaction_id",
+    "event_time",
+    "user_id",
+    "merchant_id",
+    "amount_minor",
+    "currency",
+    "segment",
+)
+"""Columns of a table of transactions, in order; ``segment`` may be null, the others may not."""
+
+Currency = Literal["EUR", "USD", "GBP", "CHF", "CAD", "AUD", "SEK", "NOK", "DKK", "PLN"]
+"""ISO 4217 codes of the supported currencies, all with two decimals."""
+
+_CARD_NUMBER = re.compile(r"^[0-9](?:[ -]?[0-9]){12,18}$")
+
+
+def looks_like_card_number(text: str) -> bool:
+    """Tell whether ``text`` is 13 to 19 digits that pass the Luhn check (ISO/IEC 7812-1, annex B).
+
+    Single blanks or hyphens between digits do not hide a card number.
+    """
+    if not _CARD_NUMBER.match(text):
+        return False
+    digits = [int(c) for c in text if c.isdigit()]
+    total = sum(digits[-1::-2])
+    for digit in digits[-2::-2]:
+        total += digit * 2 - 9 if digit > 4 else digit * 2  # noqa: PLR2004 (Luhn's own constants)
+    return total % 10 == 0
+
+
+def _opaque(value: str) -> str:
+    if looks_like_card_number(value):
+        msg = "looks like a card number; send an opaque identifier instead"
+        raise ValueError(msg)
+    return value
+
+
+def _no_float_noise(value: Any) -> Any:  # noqa: ANN401 (pydantic hands over what came in)
+    # A JSON number arrives as the float nearest to the decimal that was written; repr gives that
+    # decimal back, Decimal(float) would give its binary expansion.
+    if isinstance(value, bool):
+        msg = "must be a number"
+        raise ValueError(msg)  # noqa: TRY004 (pydantic turns ValueError into a field error)
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def _explicit_offset(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, (int, float)):
+        msg = "must be an ISO 8601 string with an offset"
+        raise ValueError(msg)  # noqa: TRY004
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    value = value.astimezone(UTC)
+    if not EARLIEST <= value < LATEST:
+        msg = f"must lie in {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
+        raise ValueError(msg)
+    return value
+
+
+OpaqueId = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[!-~](?:[ -~]*[!-~])?$"),
+    AfterValidator(_opaque),
+]
+"""An identifier: 1 to 64 printable ASCII characters that do not look like a card number."""
+
+
+class Transaction(BaseModel):
+    """One card transaction as a client sends it.
+
+    ``amount`` is a decimal in major units with at most two decimals; ``amount_minor`` is the same
+    as an integer of minor units, which is what everything computes with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+    transaction_id: OpaqueId
+    event_time: Annotated[
+        datetime,
+        BeforeValidator(_explicit_offset),
+        Field(description="When the card was used: ISO 8601 with an offset, microseconds at most."),
+        AfterValidator(_in_range),
+    ]
+    user_id: OpaqueId
+    merchant_id: OpaqueId
+    amount: Annotated[
+        Decimal,
+        BeforeValidator(_no_float_noise),
+        Field(ge=0, le=MAX_AMOUNT, decimal_places=2, allow_inf_nan=False),
+    ]
+    currency: Currency | None = None
+    segment: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
+
+    @property
+    def amount_minor(self) -> int:
+        """The amount in minor units (cents)."""
+        return int(self.amount * MINOR_UNITS)
+
+    @property
+    def event_time_us(self) -> int:
+        """The event time in microseconds since 1970-01-01 UTC."""
+        return to_microseconds(self.event_time)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Return whole microseconds since 1970-01-01 UTC of an aware ``moment``, without rounding."""
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def parse_transaction(record: object, *, index: int = 0) -> Transaction:
+    """Check one record against the contract.
+
+    Args:
+        record: a mapping as parsed from JSON.
+        index: its position in the batch, for the message.
+
+    Raises:
+        InvalidField: the first field that is missing, unknown or wrong.
+    """
+    faults = transaction_faults(record, index=index)
+    if isinstance(faults, Transaction):
+        return faults
+    raise faults[0]
+
+
+def transaction_faults(record: object, *, index: int = 0) -> Transaction | list[InvalidField]:
+    """Return the transaction, or every fault of the record; never both."""
+    if not isinstance(record, dict):
+        return [InvalidField("", "must be an object", index=index)]
+    when = record.get("event_time")
+    if isinstance(when, str) and not re.search(r"(?:Z|z|[+-]\d\d:?\d\d)$", when.strip()):
+        return [InvalidField("event_time", "needs an offset, such as Z or +02:00", index=index)]
+    if isinstance(when, datetime) and when.tzinfo is None:
+        return [InvalidField("event_time", "needs a time zone", index=index)]
+    try:
+        return Transaction.model_validate(record)
+    except ValidationError as error:
+        return [
+            InvalidField(
+                ".".join(str(part) for part in fault["loc"]),
+                fault["msg"].removeprefix("Value error, "),
+                index=index,
+            )
+            for fault in error.errors(include_input=False, include_url=False)
+        ]

@@ -1,0 +1,146 @@
+"""Aggregates of users over whole tables: what training and batch scoring compute.
+
+The table is sorted once by (user, event time, transaction id); the transactions before a row are
+then the ones above it, and every window is a pair of positions. Sums are differences of running
+sums of integers, so they are exact, and the smallest and largest amounts come from a sparse table
+(Bender and Farach-Colton, "The LCA Problem Revisited", 2000) that is built and used level by
+level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cardfraud.features.definitions import RECENT_EVENTS
+from cardfraud.features.tiles import HISTORY_DAYS, HOURS
+from cardfraud.features.values import DAY_US, HOUR_US, Int, UserAggregates, Window
+
+_MINUTE_US: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserOrder:
+    """A table of transactions sorted by (user, event time, transaction id).
+
+    Attributes:
+        row: [N] position of each sorted row in the table as it came.
+        user: [N] code of the user, rising.
+        time_us: [N] event times.
+        amount: [N] minor units.
+        start: [N] position of the first row of the same user.
+    """
+
+    row: Int
+    user: Int
+    time_us: Int
+    amount: Int
+    start: Int
+
+
+def user_order(transactions: pl.DataFrame) -> UserOrder:
+    """Sort a table of transactions for the windows of its users.
+
+    Args:
+        transactions: needs transaction_id, event_time, user_id and amount_minor.
+    """
+    ordered = (
+        transactions.select("user_id", "event_time", "transaction_id", "amount_minor")
+        .with_row_index("row")
+        .sort("user_id", "event_time", "transaction_id")
+    )
+    users = ordered["user_id"].rle_id().to_numpy().astype(np.int64)
+    positions = np.arange(len(users), dtype=np.int64)
+    first = np.r_[True, users[1:] != users[:-1]] if len(users) else np.empty(0, dtype=bool)
+    return UserOrder(
+        row=ordered["row"].to_numpy().astype(np.int64),
+        user=users,
+        time_us=ordered["event_time"].to_physical().to_numpy().astype(np.int64),
+        amount=ordered["amount_minor"].to_numpy().astype(np.int64),
+        start=np.maximum.accumulate(np.where(first, positions, 0)),
+    )
+
+
+def user_aggregates(order: UserOrder) -> UserAggregates:
+    """Aggregates of each row's user just before the row, in sorted order, [N] each."""
+    running = _running(order.amount)
+    squares = _running(order.amount.astype(np.uint64) ** np.uint64(2))
+    here = np.arange(len(order.row), dtype=np.int64)
+    day = order.time_us // DAY_US
+
+    def window(start: Int) -> Window:
+        return Window(here - start, running[here] - running[start])
+
+    oldest = _tile_start(order.user, day, HISTORY_DAYS)
+    known = here > oldest
+    first = np.where(known, oldest, 0)
+    low, high = _extremes(order.amount, oldest, here)
+    return UserAggregates(
+        history=window(oldest),
+        squares=squares[here] - squares[oldest],
+        low=low,
+        high=high,
+        first_day=np.where(known, day[first] if len(day) else 0, 0),
+        last_us=np.where(known, np.r_[0, order.time_us][here], 0),
+        day=window(_tile_start(order.user, order.time_us // HOUR_US, HOURS)),
+        week=window(_tile_start(order.user, day, 7)),
+        month=window(_tile_start(order.user, day, 30)),
+        minutes_5=window(_recent_start(order, 5 * _MINUTE_US)),
+        minutes_10=window(_recent_start(order, 10 * _MINUTE_US)),
+    )
+
+
+def _running(numbers: NDArray[np.int64] | NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Sums of all numbers above each position, [N + 1]; wraps as unsigned integers do."""
+    return np.concatenate([np.zeros(1, dtype=numbers.dtype), np.cumsum(numbers)])
+
+
+def _tile_start(user: Int, tile: Int, length: int) -> Int:
+    """First position of the same user whose tile is at most ``length`` tiles before the row's."""
+    if not len(tile):
+        return np.empty(0, dtype=np.int64)
+    offset = tile - tile.min() + length + 1
+    span = int(offset.max()) + length + 2
+    key = user * span + offset
+    return np.searchsorted(key, key - length, side="left").astype(np.int64)
+
+
+def _recent_start(order: UserOrder, length_us: int) -> Int:
+    """First position in the last ``length_us``, at most ``RECENT_EVENTS`` before the row."""
+    here = np.arange(len(order.row), dtype=np.int64)
+    start = here.copy()
+    for back in range(1, RECENT_EVENTS + 1):
+        rows = here[start == here - back + 1]
+        rows = rows[rows - back >= order.start[rows]]
+        rows = rows[order.time_us[rows - back] >= order.time_us[rows] - length_us]
+        if not len(rows):
+            break
+        start[rows] = rows - back
+    return start
+
+
+def _extremes(amount: Int, start: Int, end: Int) -> tuple[Int, Int]:
+    """Smallest and largest of ``amount[start:end]`` for each row; 0 where that is empty."""
+    low, high = np.zeros(len(end), dtype=np.int64), np.zeros(len(end), dtype=np.int64)
+    length = end - start
+    if not len(length) or not length.max():
+        return low, high
+    level = np.zeros(len(length), dtype=np.int8)
+    filled = length > 0
+    level[filled] = np.frexp(length[filled].astype(np.float64))[1] - 1
+    smallest, largest = amount, amount
+    for k in range(int(level.max()) + 1):
+        rows = np.flatnonzero(filled & (level == k))
+        left, right = start[rows], end[rows] - (1 << k)
+        low[rows] = np.minimum(smallest[left], smallest[right])
+        high[rows] = np.maximum(largest[left], largest[right])
+        half = 1 << k
+        if len(smallest) <= half:
+            break
+        smallest = np.minimum(smallest[:-half], smallest[half:])
+        largest = np.maximum(largest[:-half], largest[half:])
+    return low, high

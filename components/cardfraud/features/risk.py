@@ -1,0 +1,138 @@
+"""Aggregates of merchants over whole tables, seen through the label delay.
+
+For a request on UTC day D a window of w days holds the merchant's transactions on the days
+[D - delay - w, D - delay), and a fraud among them counts if its latest label reported before D
+says so. A fraud therefore adds one to the days D of an interval; the number of open intervals at
+D is the number of begun ones less the number of ended ones, which are two searches in sorted keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from cardfraud.features.merchant_state import DELAY_DAYS, RISK_DAYS
+from cardfraud.features.values import DAY_US, Int, MerchantAggregates, RiskWindow
+
+_NEVER: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFrauds:
+    """Times during which a transaction was known as fraud, one row for each such time.
+
+    Attributes:
+        merchant: [M] code of the merchant.
+        day: [M] UTC day of the transaction.
+        since: [M] first UTC day whose requests may know it.
+        until: [M] first UTC day that knows better; ``_NEVER`` where no later revision takes it back.
+    """
+
+    merchant: Int
+    day: Int
+    since: Int
+    until: Int
+
+
+def merchant_aggregates(
+    transactions: pl.DataFrame, labels: pl.DataFrame, requests: pl.DataFrame | None = None
+) -> MerchantAggregates:
+    """Aggregates of each request's merchant as of the request's UTC day, [N] each.
+
+    Args:
+        transactions: all that may be seen: transaction_id, event_time, merchant_id.
+        labels: transaction_id, is_fraud, reported_at, revision.
+        requests: event_time and merchant_id of the rows asked for; the transactions if absent.
+    """
+    requests = transactions if requests is None else requests
+    codes = merchant_codes(transactions)
+    merchant = _codes_of(transactions, codes)
+    day = _day(transactions, "event_time")
+    frauds = known_frauds(transactions, labels, codes)
+    asked, today = _codes_of(requests, codes), _day(requests, "event_time")
+    lowest = min((int(a.min()) for a in (day, today) if len(a)), default=0) - 64
+    span = max((int(a.max()) for a in (day, today) if len(a)), default=0) + 128 - lowest
+
+    def key(merchants: Int, days: Int) -> Int:
+        return merchants * span + np.clip(days - lowest, 0, span - 1)
+
+    events = np.sort(key(merchant, day))
+    windows: list[RiskWindow] = []
+    for length in RISK_DAYS:
+        newest, oldest = today - DELAY_DAYS, today - DELAY_DAYS - length
+        count = np.searchsorted(events, key(asked, newest)) - np.searchsorted(
+            events, key(asked, oldest)
+        )
+        opens = np.maximum(frauds.day + DELAY_DAYS + 1, frauds.since)
+        closes = np.minimum(frauds.day + DELAY_DAYS + length + 1, frauds.until)
+        seen = opens < closes
+        begun = np.sort(key(frauds.merchant[seen], opens[seen]))
+        ended = np.sort(key(frauds.merchant[seen], closes[seen]))
+        edge, floor = key(asked, today), asked * span
+        open_now = (
+            np.searchsorted(begun, edge, side="right") - np.searchsorted(begun, floor)
+        ) - (np.searchsorted(ended, edge, side="right") - np.searchsorted(ended, floor))
+        unknown = asked < 0
+        windows.append(
+            RiskWindow(
+                np.where(unknown, 0, count).astype(np.int64),
+                np.where(unknown, 0, open_now).astype(np.int64),
+            )
+        )
+    return MerchantAggregates(*windows)
+
+
+def merchant_codes(transactions: pl.DataFrame) -> pl.DataFrame:
+    """A number for each merchant: columns merchant_id and code, in order of the identifier."""
+    return (
+        transactions.select(pl.col("merchant_id").unique())
+        .sort("merchant_id")
+        .with_row_index("code")
+    )
+
+
+def known_frauds(
+    transactions: pl.DataFrame, labels: pl.DataFrame, codes: pl.DataFrame
+) -> KnownFrauds:
+    """Turn label revisions into times of knowledge.
+
+    Revisions of one transaction are read in order of (reported_at, revision); a revision holds
+    from the first midnight after its report until the first midnight after the next one's.
+    """
+    known = (
+        labels.sort("transaction_id", "reported_at", "revision")
+        .with_columns(
+            since=pl.col("reported_at").dt.epoch("d") + 1,
+            # At midnight exactly the report is not before the day's start, so it is not known yet.
+            highest=pl.col("revision").cum_max().over("transaction_id"),
+        )
+        .filter(pl.col("revision") == pl.col("highest"))
+        .with_columns(
+            until=pl.col("since").shift(-1).over("transaction_id").fill_null(_NEVER)
+        )
+        .filter(pl.col("is_fraud") & (pl.col("since") < pl.col("until")))
+        .join(
+            transactions.select("transaction_id", "event_time", "merchant_id"),
+            on="transaction_id",
+        )
+        .join(codes, on="merchant_id")
+    )
+    return KnownFrauds(
+        merchant=known["code"].to_numpy().astype(np.int64),
+        day=known["event_time"].dt.epoch("d").to_numpy().astype(np.int64),
+        since=known["since"].to_numpy().astype(np.int64),
+        until=known["until"].to_numpy().astype(np.int64),
+    )
+
+
+def _codes_of(frame: pl.DataFrame, codes: pl.DataFrame) -> Int:
+    """Code of each row's merchant, -1 where it has none."""
+    joined = frame.select("merchant_id").join(codes, on="merchant_id", how="left", maintain_order="left")
+    return joined["code"].cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def _day(frame: pl.DataFrame, column: str) -> Int:
+    return frame[column].to_physical().to_numpy().astype(np.int64) // DAY_US

@@ -1,0 +1,132 @@
+"""State snapshots: the daily job's blobs for every user and merchant, from whole tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from cardfraud.features.merchant_state import REACH_DAYS, RISK_TILE, MerchantState
+from cardfraud.features.tiles import DAY_TILE, HISTORY_DAYS, HOUR_TILE, HOURS
+from cardfraud.features.user_history import UserHistory
+
+
+def user_snapshot(transactions: pl.DataFrame, watermark_day: int) -> pl.DataFrame:
+    """History blobs of all users who were active in the 90 days before a watermark.
+
+    Args:
+        transactions: at least the 90 days before the watermark; later rows are left out.
+        watermark_day: UTC day since 1970 whose midnight is the watermark.
+
+    Returns:
+        Columns user_id (String) and state (Binary), sorted by user.
+    """
+    epoch = pl.col("event_time").dt.epoch("us")
+    recent = transactions.select(
+        "user_id",
+        time_us=epoch,
+        day=epoch // 86_400_000_000,
+        hour=epoch // 3_600_000_000,
+        amount=pl.col("amount_minor").cast(pl.UInt64),
+    ).filter(pl.col("day").is_between(watermark_day - HISTORY_DAYS, watermark_day - 1))
+    days = _grouped(recent, "day", squares=True)
+    hours = _grouped(
+        recent.filter(pl.col("hour") >= watermark_day * 24 - HOURS), "hour", squares=False
+    )
+    latest = recent.group_by("user_id").agg(pl.col("time_us").max()).sort("user_id")
+    day_tiles = _tiles(days, "day", watermark_day - HISTORY_DAYS, DAY_TILE)
+    hour_tiles = _tiles(hours, "hour", watermark_day * 24 - HOURS, HOUR_TILE)
+    users = latest["user_id"]
+    day_edges = _edges(users, days["user_id"])
+    hour_edges = _edges(users, hours["user_id"])
+    blobs = [
+        UserHistory(
+            watermark_day,
+            last_us,
+            day_tiles[day_edges[i] : day_edges[i + 1]],
+            hour_tiles[hour_edges[i] : hour_edges[i + 1]],
+        ).encode()
+        for i, last_us in enumerate(latest["time_us"].to_list())
+    ]
+    return pl.DataFrame({"user_id": users, "state": pl.Series(blobs, dtype=pl.Binary)})
+
+
+def merchant_snapshot(
+    transactions: pl.DataFrame, labels: pl.DataFrame, as_of_day: int
+) -> pl.DataFrame:
+    """Risk blobs of all merchants that were active in the reach of the longest window.
+
+    Args:
+        transactions: at least the reach before ``as_of_day``; later rows are left out.
+        labels: all label revisions; those reported at or after the day's midnight are left out.
+        as_of_day: UTC day since 1970.
+
+    Returns:
+        Columns merchant_id (String) and state (Binary), sorted by merchant.
+    """
+    midnight = pl.lit(as_of_day * 86_400_000_000).cast(pl.Datetime("us", "UTC"))
+    frauds = (
+        labels.filter(pl.col("reported_at") < midnight)
+        .sort("revision", "reported_at")
+        .unique("transaction_id", keep="last")
+        .filter(pl.col("is_fraud"))
+        .select("transaction_id", fraud=pl.lit(value=True))
+    )
+    days = (
+        transactions.select(
+            "transaction_id", "merchant_id", day=pl.col("event_time").dt.epoch("us") // 86_400_000_000
+        )
+        .filter(pl.col("day").is_between(as_of_day - REACH_DAYS, as_of_day - 1))
+        .join(frauds, on="transaction_id", how="left")
+        .group_by("merchant_id", "day")
+        .agg(count=pl.len(), frauds=pl.col("fraud").is_not_null().sum())
+        .sort("merchant_id", "day")
+    )
+    tiles = np.empty(len(days), dtype=RISK_TILE)
+    tiles["offset"] = days["day"].to_numpy() - (as_of_day - REACH_DAYS)
+    tiles["count"] = days["count"].to_numpy()
+    tiles["frauds"] = days["frauds"].to_numpy()
+    merchants = days["merchant_id"].unique(maintain_order=True)
+    edges = _edges(merchants, days["merchant_id"])
+    blobs = [
+        MerchantState(as_of_day, tiles[edges[i] : edges[i + 1]]).encode()
+        for i in range(len(merchants))
+    ]
+    return pl.DataFrame({"merchant_id": merchants, "state": pl.Series(blobs, dtype=pl.Binary)})
+
+
+def _grouped(recent: pl.DataFrame, unit: str, *, squares: bool) -> pl.DataFrame:
+    amount = pl.col("amount")
+    sums = [pl.len().alias("count"), amount.sum().alias("total")]
+    if squares:
+        sums += [
+            (amount * amount).sum().alias("squares"),
+            amount.min().alias("low"),
+            amount.max().alias("high"),
+        ]
+    return recent.group_by("user_id", unit).agg(sums).sort("user_id", unit)
+
+
+def _tiles(
+    grouped: pl.DataFrame, unit: str, base: int, dtype: np.dtype[np.void]
+) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    tiles = np.empty(len(grouped), dtype=dtype)
+    tiles["offset"] = grouped[unit].to_numpy() - base
+    for name in dtype.names or ():
+        if name != "offset":
+            tiles[name] = grouped[name].to_numpy()
+    return tiles
+
+
+def _edges(keys: pl.Series, sorted_keys: pl.Series) -> list[int]:
+    """Positions at which each key's run begins in ``sorted_keys``, and the end of the last one."""
+    lengths = (
+        keys.to_frame("key")
+        .join(
+            sorted_keys.to_frame("key").group_by("key").agg(pl.len()),
+            on="key",
+            how="left",
+            maintain_order="left",
+        )["len"]
+        .fill_null(0)
+    )
+    return [0, *lengths.cast(pl.Int64).cum_sum().to_list()]

@@ -1,0 +1,203 @@
+"""From aggregates and request to feature values, and from values to the model's vector.
+
+This is the one place where a feature gets its number. Training reads it over whole tables, the
+transformer over a handful of requests; both hand in the same exact integers, so both get the same
+floats to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardfraud.contracts.transactions import MINOR_UNITS
+from cardfraud.features.definitions import CALENDAR_ZONE, FEATURES, NIGHT_ENDS
+
+Int = NDArray[np.int64]
+Float = NDArray[np.float64]
+
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
+_QUARTER_US: Final = HOUR_US // 4
+_SATURDAY: Final = 5
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Count and sum of amounts over one window, [N] each, in minor units."""
+
+    count: Int
+    total: Int
+
+
+@dataclass(frozen=True, slots=True)
+class UserAggregates:
+    """What is known of each request's user just before the request; every array is [N] int64.
+
+    Attributes:
+        history: 90 days; ``squares`` is the sum of squared minor amounts as uint64, exact while it
+            stays below 2**64 (1,844 transactions of the largest amount), ``low`` and ``high`` the
+            smallest and largest amount, ``first_day`` the UTC day (since 1970) of the earliest
+            transaction and ``last_us`` the time of the latest; the last four mean nothing where
+            ``history.count`` is 0.
+        day, week, month: 1, 7 and 30 days.
+        minutes_5, minutes_10: over at most ``RECENT_EVENTS`` transactions.
+    """
+
+    history: Window
+    squares: NDArray[np.uint64]
+    low: Int
+    high: Int
+    first_day: Int
+    last_us: Int
+    day: Window
+    week: Window
+    month: Window
+    minutes_5: Window
+    minutes_10: Window
+
+
+@dataclass(frozen=True, slots=True)
+class RiskWindow:
+    """Transactions and known frauds of each request's merchant over one window, [N] int64."""
+
+    count: Int
+    frauds: Int
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantAggregates:
+    """What is known of each request's merchant, by window."""
+
+    day: RiskWindow
+    week: RiskWindow
+    month: RiskWindow
+
+
+def _ratio(numerator: Float | Int, denominator: Float | Int) -> Float:
+    """Divide; where the denominator is 0 there is no value, which is NaN."""
+    top = np.asarray(numerator, dtype=np.float64)
+    bottom = np.asarray(denominator, dtype=np.float64)
+    return np.divide(top, bottom, out=np.full_like(bottom, np.nan), where=bottom != 0)
+
+
+def _mean(window: Window) -> Float:
+    return _ratio(window.total, window.count) / MINOR_UNITS
+
+
+def _where(condition: NDArray[np.bool_], value: Float | Int) -> Float:
+    return np.where(condition, np.asarray(value, dtype=np.float64), np.nan)
+
+
+def _deviation(users: UserAggregates) -> Float:
+    """Sample standard deviation (ddof 1) from the count, the sum and the sum of squares."""
+    count = users.history.count.astype(np.float64)
+    total = users.history.total.astype(np.float64)
+    squares = users.squares.astype(np.float64)
+    spread = squares - total * _ratio(total, count)
+    variance = np.maximum(spread, 0.0) / np.maximum(count - 1.0, 1.0)
+    return _where(count > 1, np.sqrt(variance) / MINOR_UNITS)
+
+
+def user_values(users: UserAggregates, time_us: Int) -> dict[str, Float]:
+    """Values of the three user views, [N] float64 each; NaN where there is no value."""
+    history = users.history
+    known = history.count > 0
+    values = {
+        "total_transactions": history.count.astype(np.float64),
+        "avg_amount": _mean(history),
+        "std_amount": _deviation(users),
+        "min_amount": _where(known, users.low) / MINOR_UNITS,
+        "max_amount": _where(known, users.high) / MINOR_UNITS,
+        "total_spent": history.total / MINOR_UNITS,
+        "days_since_last": _where(known, time_us - users.last_us) / DAY_US,
+        "days_since_first": _where(known, time_us - users.first_day * DAY_US) / DAY_US,
+    }
+    for label, window in (("1d", users.day), ("7d", users.week), ("30d", users.month)):
+        values[f"user_count_{label}"] = window.count.astype(np.float64)
+        values[f"user_avg_amount_{label}"] = _mean(window)
+    for minutes, window in ((5, users.minutes_5), (10, users.minutes_10)):
+        values[f"transactions_last_{minutes}min"] = window.count.astype(np.float64)
+        values[f"total_spent_last_{minutes}min"] = window.total / MINOR_UNITS
+        values[f"avg_amount_last_{minutes}min"] = _mean(window)
+    return values
+
+
+def merchant_values(merchants: MerchantAggregates) -> dict[str, Float]:
+    """Values of the merchant view, [N] float64 each; NaN where there is no value."""
+    values: dict[str, Float] = {}
+    for label, window in (("1d", merchants.day), ("7d", merchants.week), ("30d", merchants.month)):
+        values[f"merchant_count_{label}"] = window.count.astype(np.float64)
+        values[f"merchant_fraud_share_{label}"] = _ratio(window.frauds, window.count)
+    return values
+
+
+def local_time(time_us: Int, zone: str = CALENDAR_ZONE) -> Int:
+    """Shift UTC microseconds to wall-clock microseconds of ``zone``, [N] int64.
+
+    Every offset in the IANA database since 1970 begins and ends on a quarter of an hour, so each
+    quarter is looked up once.
+    """
+    if zone == "UTC":
+        return time_us
+    quarters, position = np.unique(time_us // _QUARTER_US, return_inverse=True)
+    tz = ZoneInfo(zone)
+    offsets = np.array(
+        [
+            int((_EPOCH + timedelta(microseconds=int(q) * _QUARTER_US)).astimezone(tz)
+                .utcoffset().total_seconds())  # type: ignore[union-attr]
+            for q in quarters
+        ],
+        dtype=np.int64,
+    )
+    return time_us + offsets[position] * 1_000_000
+
+
+def on_demand_values(stored: dict[str, Float], time_us: Int, amount_minor: Int) -> dict[str, Float]:
+    """Values that need the request itself, [N] float64 each; NaN where there is no value.
+
+    Args:
+        stored: the values of the user views.
+        time_us: event times, microseconds since 1970-01-01 UTC.
+        amount_minor: amounts in minor units.
+    """
+    amount = amount_minor / MINOR_UNITS
+    wall = local_time(time_us)
+    hour = (wall // HOUR_US) % 24
+    weekday = (wall // DAY_US + 3) % 7  # 1970-01-01 was a Thursday
+    last = np.where(np.isnan(stored["days_since_last"]), 0.0, stored["days_since_last"])
+    first = np.where(np.isnan(stored["days_since_first"]), 0.0, stored["days_since_first"])
+    return {
+        "amount": amount,
+        "hour_of_day": hour.astype(np.float64),
+        "day_of_week": weekday.astype(np.float64),
+        "is_weekend": (weekday >= _SATURDAY).astype(np.float64),
+        "is_night": (hour <= NIGHT_ENDS).astype(np.float64),
+        "amount_over_avg": _ratio(amount, stored["avg_amount"]),
+        "amount_over_avg_1d": _ratio(amount, stored["user_avg_amount_1d"]),
+        "amount_over_avg_7d": _ratio(amount, stored["user_avg_amount_7d"]),
+        "amount_over_avg_30d": _ratio(amount, stored["user_avg_amount_30d"]),
+        "amount_zscore": _ratio(amount - stored["avg_amount"], stored["std_amount"]),
+        "spending_velocity": stored["total_spent"] / (last + 1.0),
+        "transaction_frequency": stored["total_transactions"] / (first + 1.0),
+    }
+
+
+def vector(values: dict[str, Float]) -> NDArray[np.float32]:
+    """Return the model's input, [N, F] float32 in the order of ``FEATURE_NAMES``.
+
+    A value that is missing takes the feature's default. Rounding to float32 happens here and
+    nowhere else.
+    """
+    rows = len(next(iter(values.values())))
+    matrix = np.empty((rows, len(FEATURES)), dtype=np.float32)
+    for column, feature in enumerate(FEATURES):
+        value = values[feature.name]
+        matrix[:, column] = np.where(np.isnan(value), feature.default, value)
+    return matrix
