@@ -1,0 +1,1 @@
+"""One module for each outside system; nothing above this layer imports their clients."""

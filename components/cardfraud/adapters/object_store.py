@@ -1,0 +1,227 @@
+"""Any S3 endpoint, through boto3: whole objects, listings, and conditional writes.
+
+Conditional writes (``If-None-Match: *`` and ``If-Match``) are what makes a published bundle
+immutable and an alias move safe between two writers. A server that ignores them silently would
+break both, so :meth:`ObjectStore.check_conditional_writes` tries one before the registry is used.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cardfraud.errors import CardfraudError, Conflict, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_PRECONDITION: Final = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_ABSENT: Final = {"NoSuchKey", "404", "NotFound"}
+_REFUSED: Final = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+
+
+class ObjectStoreSettings(BaseSettings):
+    """Where the object store is, from ``CARDFRAUD_S3_...`` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="CARDFRAUD_S3_", frozen=True, extra="forbid")
+
+    bucket: str = "cardfraud"
+    endpoint_url: str | None = None
+    """Address of the S3 endpoint; none means the provider's own."""
+    region: str = "us-east-1"
+    access_key_id: str | None = None
+    """None takes the credentials that boto3 finds (a role, a mounted token)."""
+    secret_access_key: SecretStr | None = None
+    connect_timeout_s: float = Field(default=3.0, gt=0)
+    read_timeout_s: float = Field(default=30.0, gt=0)
+    attempts: int = Field(default=3, ge=1, le=10)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object's content and the tag that a conditional write needs."""
+
+    content: bytes
+    etag: str
+
+
+class ObjectStore:
+    """One bucket of an S3 endpoint.
+
+    Every method raises :class:`~cardfraud.errors.Unavailable` when the endpoint does not answer.
+    Keys never begin with a slash.
+    """
+
+    def __init__(self, settings: ObjectStoreSettings) -> None:
+        """Keep the settings; the first call opens the connection."""
+        self.settings = settings
+        self.bucket = settings.bucket
+        secret = settings.secret_access_key
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                connect_timeout=settings.connect_timeout_s,
+                read_timeout=settings.read_timeout_s,
+                retries={"total_max_attempts": settings.attempts, "mode": "standard"},
+                max_pool_connections=16,
+            ),
+        )
+
+    def uri(self, key: str) -> str:
+        """``s3://bucket/key`` of a key or a prefix."""
+        return f"s3://{self.bucket}/{key}"
+
+    def make_bucket(self) -> None:
+        """Create the bucket unless it is there."""
+        try:
+            self._client.create_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if _code(error) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise self._translated(error, self.bucket) from error
+        except BotoCoreError as error:
+            raise self._translated(error, self.bucket) from error
+
+    def get(self, key: str) -> bytes:
+        """Return an object's content.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        return self.get_tagged(key).content
+
+    def get_tagged(self, key: str) -> StoredObject:
+        """Return an object's content with its tag.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            return StoredObject(answer["Body"].read(), answer["ETag"])
+        except (ClientError, BotoCoreError) as error:
+            raise self._translated(error, key) from error
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object of this key."""
+        try:
+            self._client.head_object(Bucket=self.bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            translated = self._translated(error, key)
+            if isinstance(translated, NotFound):
+                return False
+            raise translated from error
+        return True
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object, replacing what is there; return its tag."""
+        return self._put(key, content)
+
+    def put_if_absent(self, key: str, content: bytes) -> str:
+        """Write an object that must not exist yet; return its tag.
+
+        Raises:
+            Conflict: the key is taken.
+        """
+        return self._put(key, content, IfNoneMatch="*")
+
+    def put_if_match(self, key: str, content: bytes, etag: str) -> str:
+        """Replace the very object that was read with ``etag``; return the new tag.
+
+        Raises:
+            Conflict: somebody else wrote in between.
+        """
+        return self._put(key, content, IfMatch=etag)
+
+    def delete(self, key: str) -> None:
+        """Delete an object; deleting one that is not there is no error."""
+        try:
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise self._translated(error, key) from error
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield all keys that begin with ``prefix``, in order."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield str(item["Key"])
+        except (ClientError, BotoCoreError) as error:
+            raise self._translated(error, prefix) from error
+
+    def get_frame(self, key: str) -> pl.DataFrame:
+        """Read a Parquet object as a polars frame."""
+        import polars as pl  # noqa: PLC0415 (servers use this class without polars)
+
+        return pl.read_parquet(io.BytesIO(self.get(key)))
+
+    def put_frame(self, key: str, frame: pl.DataFrame) -> None:
+        """Write a polars frame as one Parquet object, timestamps in microseconds."""
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", statistics=True)
+        self.put(key, buffer.getvalue())
+
+    def check_conditional_writes(self) -> None:
+        """Make sure that the endpoint honours conditional writes.
+
+        Raises:
+            Unavailable: it overwrote an object that it was told not to.
+        """
+        key = f"aliases/.probe-{uuid.uuid4().hex}"
+        try:
+            self.put_if_absent(key, b"first")
+            try:
+                self.put_if_absent(key, b"second")
+            except Conflict:
+                return
+            part = "object store"
+            raise Unavailable(
+                part, "it ignores If-None-Match", hint="use an endpoint with conditional writes"
+            )
+        finally:
+            self.delete(key)
+
+    def _put(self, key: str, content: bytes, **conditions: str) -> str:
+        try:
+            answer = self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=content, **conditions
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise self._translated(error, key) from error
+        return str(answer["ETag"])
+
+    def _translated(self, error: ClientError | BotoCoreError, key: str) -> CardfraudError:
+        part = f"object store {self.settings.endpoint_url or 's3'}"
+        if isinstance(error, BotoCoreError):
+            return Unavailable(part, type(error).__name__, hint="is the endpoint up?")
+        code = _code(error)
+        if code == "NoSuchBucket":
+            return NotFound("bucket", self.bucket, hint="create it first")
+        if code in _ABSENT:
+            return NotFound("object", self.uri(key))
+        if code in _PRECONDITION:
+            return Conflict(self.uri(key), "somebody else wrote it first")
+        if code in _REFUSED:
+            return Unavailable(part, f"it refused the credentials ({code})")
+        return Unavailable(part, code)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))

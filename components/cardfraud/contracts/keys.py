@@ -1,0 +1,75 @@
+"""Names of objects in the bucket: the one place that knows where things lie.
+
+A digest directory always ends with a slash where it is used as a prefix, because an S3 prefix has
+no boundary: ``models/fraud/v1`` would also match ``models/fraud/v10``.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+
+def partition(folder: str, day: date) -> str:
+    """Key of the one Parquet object of a day: ``folder/date=YYYY-MM-DD/part-0.parquet``."""
+    return f"{folder}/date={day:%Y-%m-%d}/part-0.parquet"
+
+
+def partition_day(key: str) -> date:
+    """Day of a key that :func:`partition` made."""
+    return date.fromisoformat(key.split("date=")[1][:10])
+
+
+RAW_TRANSACTIONS = "raw/transactions"
+RAW_LABELS = "raw/labels"
+RAW_USERS = "raw/users/users.parquet"
+RAW_MANIFESTS = "raw/_manifest"
+VALIDATED_TRANSACTIONS = "validated/transactions"
+QUARANTINE_TRANSACTIONS = "quarantine/transactions"
+VALIDATION_REPORTS = "reports/validation"
+EVALUATION_REPORTS = "reports/evaluation"
+FEAST_REGISTRY = "feast/registry.db"
+
+
+def raw_manifest(day: date) -> str:
+    """Key of the manifest that says a day's raw data is complete."""
+    return f"{RAW_MANIFESTS}/date={day:%Y-%m-%d}.json"
+
+
+def values_folder(view: str) -> str:
+    """Folder of a feature view's values."""
+    return f"features/values/{view}"
+
+
+def state_folder(view: str) -> str:
+    """Folder of a state view's snapshots."""
+    return f"features/state/{view}"
+
+
+def bundle_prefix(model: str, digest: str) -> str:
+    """Prefix of a bundle's files, with its closing slash."""
+    return f"models/{model}/{digest}/"
+
+
+def bundle_alias(model: str, alias: str) -> str:
+    """Key of an alias of a bundle."""
+    return f"aliases/models/{model}/{alias}.json"
+
+
+def policy(model: str, digest: str) -> str:
+    """Key of a policy."""
+    return f"policies/{model}/{digest}/policy.json"
+
+
+def policy_alias(model: str, alias: str) -> str:
+    """Key of an alias of a policy."""
+    return f"aliases/policies/{model}/{alias}.json"
+
+
+def tracks(model: str) -> str:
+    """Key of the desired state of serving."""
+    return f"tracks/{model}/tracks.json"
+
+
+def predictions(model: str, day: date, writer: str, sequence: int) -> str:
+    """Key of one object of the prediction log."""
+    return f"predictions/{model}/date={day:%Y-%m-%d}/{writer}-{sequence:08d}.parquet"

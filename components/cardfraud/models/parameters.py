@@ -1,0 +1,71 @@
+"""Hyperparameters of each estimator, with their defaults."""
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cardfraud.errors import InvalidSetting
+
+PositiveWeight = Literal["balanced"] | float
+
+
+class EstimatorParameters(BaseModel):
+    """What every estimator takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    positive_weight: PositiveWeight = Field(default=1.0)
+    """Weight of a fraud against 1 for any other row; ``balanced`` gives both classes one total."""
+
+
+class LogisticRegressionParameters(EstimatorParameters):
+    """Logistic regression on standardised features."""
+
+    inverse_regularisation: float = Field(default=1.0, gt=0)
+    max_iterations: int = Field(default=1000, ge=1)
+
+
+class RandomForestParameters(EstimatorParameters):
+    """A forest of trees on the raw features."""
+
+    trees: int = Field(default=100, ge=1)
+    max_depth: int = Field(default=10, ge=1)
+    min_samples_split: int = Field(default=50, ge=2)
+    min_samples_leaf: int = Field(default=1, ge=1)
+
+
+class GradientBoostingParameters(EstimatorParameters):
+    """LightGBM on the raw features."""
+
+    trees: int = Field(default=400, ge=1)
+    learning_rate: float = Field(default=0.03, gt=0)
+    leaves: int = Field(default=15, ge=2)
+    min_samples_leaf: int = Field(default=100, ge=1)
+    feature_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the features that each tree may use."""
+    l2: float = Field(default=10.0, ge=0)
+
+
+PARAMETERS: Final[dict[str, type[EstimatorParameters]]] = {
+    "logistic_regression": LogisticRegressionParameters,
+    "random_forest": RandomForestParameters,
+    "gradient_boosting": GradientBoostingParameters,
+}
+ESTIMATORS: Final = tuple(PARAMETERS)
+"""Names that :func:`cardfraud.models.training.fit` takes."""
+
+
+def parameters_of(name: str, given: dict[str, object] | None = None) -> EstimatorParameters:
+    """Return the parameters of estimator ``name``: its defaults, with ``given`` put over them.
+
+    Raises:
+        InvalidSetting: there is no such estimator or parameter, or a value is out of range.
+    """
+    if name not in PARAMETERS:
+        raise InvalidSetting("estimator", f"unknown name {name!r}", hint=f"one of {ESTIMATORS}")
+    try:
+        return PARAMETERS[name].model_validate(given or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidSetting(f"{name}.{where}", first["msg"]) from error
