@@ -1,0 +1,165 @@
+"""The command line ``cardfraud``.
+
+Every command imports what it needs when it runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cardfraud.errors import CardfraudError
+
+
+class _ReportingGroup(TyperGroup):
+    """Prints an error of the library as one line with its hint; anything else is a bug and raises."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; exit with 1 on an error of the library."""
+        try:
+            return super().invoke(ctx)
+        except CardfraudError as error:
+            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            sys.exit(1)
+
+
+app = typer.Typer(
+    cls=_ReportingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="""Card-fraud detection: raw transactions in, a served decision out.
+
+    Start with [bold]cardfraud demo[/bold]: it simulates a season of card payments, trains and
+    checks three models, serves the best one, and replays the next day through it.
+    """,
+    rich_markup_mode="rich",
+)
+
+Folder = Annotated[Path, typer.Option(exists=True, file_okay=False, readable=True)]
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in the Fraud Detection Handbook's schema, one Parquet file a day; "
+            "simulated transactions if absent.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    replay_days: Annotated[int, typer.Option(min=1, help="Days to replay as live traffic.")] = 1,
+    train_days: Annotated[int, typer.Option(min=14, help="Days to train on, at most.")] = 42,
+    today: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day to replay; the last possible if absent."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the servers up and print a request to try.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation and of the models.")] = 42,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("build/demo"),
+) -> None:
+    """Run the whole loop on real servers on this machine and write a report."""
+    from cardfraud_pipelines.demo.run import DemoConfig, run_demo
+
+    run_demo(
+        DemoConfig(
+            data=data,
+            replay_days=replay_days,
+            train_days=train_days,
+            today=today.date() if today else None,
+            keep=keep,
+            seed=seed,
+            out=out,
+        )
+    )
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write to; made if absent.")],
+    start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")
+    ] = datetime(2026, 1, 1),  # noqa: DTZ001 (typer parses a calendar date)
+    days: Annotated[int, typer.Option(min=1, help="Days to simulate.")] = 120,
+    users: Annotated[int, typer.Option(min=1, help="Card holders.")] = 5_000,
+    merchants: Annotated[int, typer.Option(min=1, help="Merchants.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same transactions.")] = 42,
+) -> None:
+    """Write simulated transactions, labels and users as Parquet, one file a day."""
+    from cardfraud_pipelines.demo.simulated import write_simulation
+
+    write_simulation(
+        out, start=start.date(), days=days, users=users, merchants=merchants, seed=seed
+    )
+
+
+@app.command()
+def scorecard(
+    data: Folder,
+    test_start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the test week.")
+    ] = datetime(2018, 8, 8),  # noqa: DTZ001
+    test_days: Annotated[int, typer.Option(min=1, help="Days to test on.")] = 7,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Where to write the figures as JSON.")
+    ] = None,
+) -> None:
+    """Run the Fraud Detection Handbook's protocol and print the book's figures beside ours."""
+    from cardfraud_pipelines.scorecard.command import scorecard as run
+
+    run(data=data, test_start=test_start.date(), test_days=test_days, json_file=json_file)
+
+
+@app.command()
+def bench(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder in the handbook's schema, for the cost of rounding to tiles."),
+    ] = None,
+    json_file: Annotated[
+        Path, typer.Option("--json", help="Where to write the figures as JSON.")
+    ] = Path("build/bench.json"),
+) -> None:
+    """Measure the budgets: feature computation beside the per-group pandas method, and state."""
+    from cardfraud_pipelines.benchmarks.command import bench as run
+
+    run(data=data, json_file=json_file)
+
+
+@app.command()
+def generate(
+    root: Annotated[Path, typer.Option(help="Root of the repository.")] = Path(),
+) -> None:
+    """Write every generated file anew; ``make verify`` refuses a difference."""
+    from cardfraud_pipelines.generate import write_generated
+
+    for path in write_generated(root):
+        typer.echo(path)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def step(
+    context: typer.Context,
+    verb: Annotated[
+        str,
+        typer.Argument(help="ingest, validate, featurize, train, evaluate, publish or deploy."),
+    ],
+) -> None:
+    """Run one step as a pipeline does: ``cardfraud step VERB -- ARGUMENTS``; ``-- --help`` helps."""
+    import runpy
+    from importlib.util import find_spec
+
+    if not verb.isidentifier() or find_spec(f"cardfraud.steps.{verb}") is None:
+        raise typer.BadParameter(f"there is no step {verb!r}", param_hint="VERB")
+    sys.argv = [f"cardfraud step {verb}", *context.args]
+    runpy.run_module(f"cardfraud.steps.{verb}", run_name="__main__")
+

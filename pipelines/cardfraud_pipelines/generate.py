@@ -1,0 +1,84 @@
+"""Files that are made from the code: the schemas and the page of features.
+
+They are committed, so that a reader and a reviewer see them; ``cardfraud generate`` writes them and
+``make verify`` fails when that changes anything.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from cardfraud.contracts.features import Feature, FeatureView
+from cardfraud.features.definitions import FEATURE_VIEWS, STATE_VIEWS, feature_set_digest
+
+
+def write_generated(root: Path) -> list[Path]:
+    """Write every generated file below ``root`` and return their paths."""
+    from cardfraud.steps.validate.schema import write_schemas
+
+    page = root / "components" / "FEATURES.md"
+    page.write_text(features_page(), encoding="utf-8")
+    return [page, *write_schemas(root)]
+
+
+def features_page() -> str:
+    """The page that documents every feature, as Markdown."""
+    parts = [
+        "# Features",
+        "",
+        "Generated from `cardfraud.features.definitions` by `cardfraud generate`; do not edit.",
+        "",
+        f"Digest of the feature set: `{feature_set_digest()}`. A model bundle carries it, and a",
+        "server refuses to start on a store or a bundle that has another.",
+        "",
+        "A window ends just before the transaction; its oldest edge is rounded down to the view's",
+        "resolution. A value that does not exist takes the default.",
+        "",
+    ]
+    for view in FEATURE_VIEWS:
+        parts += _view(view)
+    parts += ["## Online state", ""]
+    parts += ["| state view | entity | written by | time to live | what it holds |"]
+    parts += ["|---|---|---|---|---|"]
+    parts += [
+        f"| `{state.name}` | {state.entity} | {state.writer} | {_duration(state.ttl)} | "
+        f"{state.description} |"
+        for state in STATE_VIEWS
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _view(view: FeatureView) -> list[str]:
+    facts = [f"entity {view.entity}", f"owner {view.owner}"]
+    if view.resolution:
+        facts.append(f"resolution {_duration(view.resolution)}")
+    if view.label_delay:
+        facts.append(f"label delay {_duration(view.label_delay)}")
+    return [
+        f"## `{view.name}`",
+        "",
+        f"{view.description} ({', '.join(facts)})",
+        "",
+        "| feature | aggregation | window | unit | default | meaning |",
+        "|---|---|---|---|---|---|",
+        *(_row(feature) for feature in view.features),
+        "",
+    ]
+
+
+def _row(feature: Feature) -> str:
+    return (
+        f"| `{feature.name}` | {feature.aggregation} | {_duration(feature.window)} | "
+        f"{feature.unit} | {feature.default:g} | {feature.description} |"
+    )
+
+
+def _duration(length: timedelta | None) -> str:
+    if length is None:
+        return "–"
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
