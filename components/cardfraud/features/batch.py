@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -21,14 +22,17 @@ def stored_values(transactions: pl.DataFrame, labels: pl.DataFrame) -> dict[str,
         transactions: everything that happened up to the last row asked for; the canonical columns.
         labels: all label revisions; what was not yet reported is not seen.
     """
-    order = user_order(transactions)
-    sorted_values = values.user_values(user_aggregates(order), order.time_us)
-    result: dict[str, Float] = {}
-    for name in list(sorted_values):
-        unsorted = np.empty(len(order.row), dtype=np.float64)
-        unsorted[order.row] = sorted_values.pop(name)
-        result[name] = unsorted
-    return result | values.merchant_values(merchant_aggregates(transactions, labels))
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # Users and merchants share nothing, and NumPy lets go of the interpreter in its long loops.
+        merchants = beside.submit(merchant_aggregates, transactions, labels)
+        order = user_order(transactions)
+        sorted_values = values.user_values(user_aggregates(order), order.time_us)
+        result: dict[str, Float] = {}
+        for name in list(sorted_values):
+            unsorted = np.empty(len(order.row), dtype=np.float64)
+            unsorted[order.row] = sorted_values.pop(name)
+            result[name] = unsorted
+        return result | values.merchant_values(merchants.result())
 
 
 def all_values(transactions: pl.DataFrame, labels: pl.DataFrame) -> dict[str, Float]:
