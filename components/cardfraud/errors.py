@@ -68,7 +68,7 @@ class InvalidField(InvalidInput):
         """Build the message from the position, the field and the reason."""
         self.index = index
         self.field = field
-        self.reason = reason if len(reason) <= 200 else f"{reason[:199]}…"  # noqa: PLR2004
+        self.reason = reason if len(reason) <= 200 else f"{reason[:199]}…"
         super().__init__(f"record {index}: {field}: {self.reason}")
 
 
@@ -105,7 +105,7 @@ class DataRejected(CardfraudError):
         """Build the message from the first few failures."""
         self.source = source
         self.failures = failures
-        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""  # noqa: PLR2004
+        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         super().__init__(f"{source} rejected: {'; '.join(failures[:3])}{more}", hint=hint)
 
 

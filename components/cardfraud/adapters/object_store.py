@@ -168,7 +168,7 @@ class ObjectStore:
 
     def get_frame(self, key: str) -> pl.DataFrame:
         """Read a Parquet object as a polars frame."""
-        import polars as pl  # noqa: PLC0415 (servers use this class without polars)
+        import polars as pl
 
         return pl.read_parquet(io.BytesIO(self.get(key)))
 

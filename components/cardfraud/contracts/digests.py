@@ -9,7 +9,7 @@ from typing import Any
 PREFIX = "sha256-"
 
 
-def canonical_json(document: Any) -> bytes:  # noqa: ANN401 (any JSON value)
+def canonical_json(document: Any) -> bytes:
     """Return the one byte string that stands for a JSON value: sorted keys, no blanks, UTF-8.
 
     Raises:

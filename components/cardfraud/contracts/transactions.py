@@ -53,7 +53,7 @@ def looks_like_card_number(text: str) -> bool:
     digits = [int(c) for c in text if c.isdigit()]
     total = sum(digits[-1::-2])
     for digit in digits[-2::-2]:
-        total += digit * 2 - 9 if digit > 4 else digit * 2  # noqa: PLR2004 (Luhn's own constants)
+        total += digit * 2 - 9 if digit > 4 else digit * 2
     return total % 10 == 0
 
 
@@ -64,7 +64,7 @@ def _opaque(value: str) -> str:
     return value
 
 
-def _no_float_noise(value: Any) -> Any:  # noqa: ANN401 (pydantic hands over what came in)
+def _no_float_noise(value: Any) -> Any:
     # A JSON number arrives as the float nearest to the decimal that was written; repr gives that
     # decimal back, Decimal(float) would give its binary expansion.
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def _no_float_noise(value: Any) -> Any:  # noqa: ANN401 (pydantic hands over wha
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
-def _explicit_offset(value: Any) -> Any:  # noqa: ANN401
+def _explicit_offset(value: Any) -> Any:
     if isinstance(value, (int, float)):
         msg = "must be an ISO 8601 string with an offset"
         raise ValueError(msg)  # noqa: TRY004

@@ -1,0 +1,1 @@
+"""Self-contained HTML reports: one page, inline pictures, nothing fetched from anywhere."""
