@@ -70,6 +70,4 @@ def view_frame(
 
 def vector_from_frame(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, Float]:
     """Columns of a frame as values again: nulls become NaN, [N] float64 each."""
-    return {
-        name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in names
-    }
+    return {name: frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in names}

@@ -72,10 +72,22 @@ def _windows() -> FeatureView:
     features: list[Feature] = []
     for label, window in (_over(1), _over(7), _over(30)):
         features += [
-            Feature(f"user_count_{label}", "count", 0.0, "count",
-                    f"Transactions of the user in {label}.", window),
-            Feature(f"user_avg_amount_{label}", "mean", 0.0, "currency",
-                    f"Mean amount of the user in {label}.", window),
+            Feature(
+                f"user_count_{label}",
+                "count",
+                0.0,
+                "count",
+                f"Transactions of the user in {label}.",
+                window,
+            ),
+            Feature(
+                f"user_avg_amount_{label}",
+                "mean",
+                0.0,
+                "currency",
+                f"Mean amount of the user in {label}.",
+                window,
+            ),
         ]
     return FeatureView(
         name="user_windows_v1",
@@ -92,12 +104,30 @@ def _recent() -> FeatureView:
     for minutes in (5, 10):
         window = timedelta(minutes=minutes)
         features += [
-            Feature(f"transactions_last_{minutes}min", "count", 0.0, "count",
-                    f"Transactions of the user in {minutes} minutes.", window),
-            Feature(f"total_spent_last_{minutes}min", "sum", 0.0, "currency",
-                    f"Amount spent by the user in {minutes} minutes.", window),
-            Feature(f"avg_amount_last_{minutes}min", "mean", 0.0, "currency",
-                    f"Mean amount of the user in {minutes} minutes.", window),
+            Feature(
+                f"transactions_last_{minutes}min",
+                "count",
+                0.0,
+                "count",
+                f"Transactions of the user in {minutes} minutes.",
+                window,
+            ),
+            Feature(
+                f"total_spent_last_{minutes}min",
+                "sum",
+                0.0,
+                "currency",
+                f"Amount spent by the user in {minutes} minutes.",
+                window,
+            ),
+            Feature(
+                f"avg_amount_last_{minutes}min",
+                "mean",
+                0.0,
+                "currency",
+                f"Mean amount of the user in {minutes} minutes.",
+                window,
+            ),
         ]
     return FeatureView(
         name="user_recent_activity_v1",
@@ -113,11 +143,22 @@ def _risk() -> FeatureView:
     for window in RISK_WINDOWS:
         label = f"{window.days}d"
         features += [
-            Feature(f"merchant_count_{label}", "count", 0.0, "count",
-                    f"Transactions at the merchant in {label}, before the label delay.", window),
-            Feature(f"merchant_fraud_share_{label}", "fraud_share", 0.0, "share",
-                    f"Share of known frauds at the merchant in {label}, before the label delay.",
-                    window),
+            Feature(
+                f"merchant_count_{label}",
+                "count",
+                0.0,
+                "count",
+                f"Transactions at the merchant in {label}, before the label delay.",
+                window,
+            ),
+            Feature(
+                f"merchant_fraud_share_{label}",
+                "fraud_share",
+                0.0,
+                "share",
+                f"Share of known frauds at the merchant in {label}, before the label delay.",
+                window,
+            ),
         ]
     return FeatureView(
         name="merchant_risk_v1",

@@ -10,7 +10,7 @@ level.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,8 @@ from cardfraud.features.tiles import HISTORY_DAYS, HOURS
 from cardfraud.features.values import DAY_US, HOUR_US, Int, UserAggregates, Window
 
 _MINUTE_US: Final = 60_000_000
+
+Number = TypeVar("Number", np.int64, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,11 @@ def user_aggregates(order: UserOrder) -> UserAggregates:
     )
 
 
-def _running(numbers: NDArray[np.int64] | NDArray[np.uint64]) -> NDArray[np.int64]:
+def _running(numbers: NDArray[Number]) -> NDArray[Number]:
     """Sums of all numbers above each position, [N + 1]; wraps as unsigned integers do."""
-    return np.concatenate([np.zeros(1, dtype=numbers.dtype), np.cumsum(numbers)])
+    sums = np.zeros(len(numbers) + 1, dtype=numbers.dtype)
+    np.cumsum(numbers, out=sums[1:])
+    return sums
 
 
 def _tile_start(user: Int, tile: Int, length: int) -> Int:

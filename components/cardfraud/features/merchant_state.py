@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +30,7 @@ class MerchantState:
 
     Attributes:
         as_of_day: UTC day since 1970; labels reported before its midnight are in.
-        days: ``RISK_TILE`` records, offsets from ``as_of_day - REACH_DAYS``.
+        days: ``RISK_TILE`` records in rising order, offsets from ``as_of_day - REACH_DAYS``.
     """
 
     as_of_day: int
@@ -57,7 +58,7 @@ class MerchantState:
 
     def window(self, today: int, days: int) -> tuple[int, int]:
         """Transactions and frauds in the whole UTC days [today - delay - days, today - delay)."""
-        day = self.as_of_day - REACH_DAYS + self.days["offset"].astype(np.int64)
-        inside = (day >= today - DELAY_DAYS - days) & (day < today - DELAY_DAYS)
-        tiles = self.days[inside]
-        return int(tiles["count"].sum()), int(tiles["frauds"].sum())
+        newest = today - DELAY_DAYS - (self.as_of_day - REACH_DAYS)
+        offsets = self.days["offset"].tobytes()  # in rising order
+        tiles = self.days[bisect_left(offsets, newest - days) : bisect_left(offsets, newest)]
+        return sum(tiles["count"].tolist()), sum(tiles["frauds"].tolist())

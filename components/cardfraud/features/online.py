@@ -6,6 +6,7 @@ counted twice and nothing is lost however the two overlap.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,12 +15,13 @@ import numpy as np
 
 from cardfraud.features import values
 from cardfraud.features.merchant_state import RISK_DAYS, MerchantState
-from cardfraud.features.tiles import HISTORY_DAYS, HOURS, Tiles, day_of, hour_of
-from cardfraud.features.user_history import EMPTY_DAYS, EMPTY_HOURS, UserHistory
+from cardfraud.features.tiles import HISTORY_DAYS, HOURS, UINT64_MASK, Tiles, day_of, hour_of
+from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import RETAINED_DAYS, StreamView
 from cardfraud.features.values import Int
 
 _NO_WATERMARK: Final = -(2**31)
+_DAY_FIELDS: Final = ("count", "total", "squares", "low", "high")
 _MINUTE_US: Final = 60_000_000
 
 
@@ -50,9 +52,8 @@ def user_aggregates(states: Sequence[UserState], time_us: Sequence[int]) -> valu
         time_us: N event times, microseconds since 1970-01-01 UTC.
     """
     rows = [_one_user(state, moment) for state, moment in zip(states, time_us, strict=True)]
-    table = np.array(rows, dtype=np.uint64).T if rows else np.empty((17, 0), dtype=np.uint64)
-    squares = table[2]
-    column = [array.astype(np.int64) for array in table]
+    table = np.array(rows, dtype=np.uint64).reshape(-1, 17).T
+    squares, column = table[2], table.view(np.int64)
     return values.UserAggregates(
         history=values.Window(column[0], column[1]),
         squares=squares,
@@ -84,66 +85,72 @@ def merchant_aggregates(
 
 
 def _one_user(state: UserState, moment: int) -> tuple[int, ...]:
-    days, day_tiles = _merged(state, day_of(moment), hourly=False)
-    hours, hour_tiles = _merged(state, hour_of(moment), hourly=True)
+    # A state holds a hundred tiles at most. At that size lists are several times quicker than
+    # arrays, and Python's integers are exact.
     today, now = day_of(moment), hour_of(moment)
-    inside = days >= today - HISTORY_DAYS
-    history = day_tiles[inside]
-    numbers: list[int] = [0, 0, 0, 0, 0, 0, 0]
-    if len(history):
-        numbers = [
-            int(history["count"].sum()),
-            int(history["total"].sum()),
-            int(history["squares"].sum()),
-            int(history["low"].min()),
-            int(history["high"].max()),
-            int(days[inside].min()),
-            _last(state, moment),
-        ]
-    numbers += _sums(hour_tiles[hours >= now - HOURS])
-    numbers += _sums(day_tiles[days >= today - 7])
-    numbers += _sums(day_tiles[days >= today - 30])
-    for minutes in (5, 10):
-        numbers += _recent(state.stream, moment, minutes * _MINUTE_US)
-    return tuple(numbers)
+    days, (counts, totals, squares, lows, highs) = _merged_days(state, today)
+    hourly = _merged_hours(state, now)
+    times = state.stream.events["time_us"].tolist() if state.stream else []
+    amounts = state.stream.events["amount"].tolist() if state.stream else []
+    end = bisect_right(times, moment)
+    history = (0, 0, 0, 0, 0, 0, 0)
+    if days:
+        history = (
+            sum(counts),
+            sum(totals),
+            sum(squares) & UINT64_MASK,
+            min(lows),
+            max(highs),
+            days[0],
+            _last(state, times[:end], moment),
+        )
+    week, month = bisect_left(days, today - 7), bisect_left(days, today - 30)
+    minutes_5 = bisect_left(times, moment - 5 * _MINUTE_US, 0, end)
+    minutes_10 = bisect_left(times, moment - 10 * _MINUTE_US, 0, end)
+    return (
+        *history,
+        *hourly,
+        *(sum(counts[week:]), sum(totals[week:])),
+        *(sum(counts[month:]), sum(totals[month:])),
+        *(end - minutes_5, sum(amounts[minutes_5:end])),
+        *(end - minutes_10, sum(amounts[minutes_10:end])),
+    )
 
 
-def _merged(state: UserState, latest: int, *, hourly: bool) -> tuple[Int, Tiles]:
-    """Tiles of both halves up to ``latest``, and the day or hour of each."""
-    parts: list[tuple[Int, Tiles]] = []
-    if state.history is not None:
-        tiles = state.history.hours if hourly else state.history.days
-        base = state.history.base_hour if hourly else state.history.base_day
-        parts.append((base + tiles["offset"].astype(np.int64), tiles))
-    if state.stream is not None:
-        tiles = state.stream.hours if hourly else state.stream.days
-        base = state.stream.base_hour if hourly else state.stream.base_day
-        when = base + tiles["offset"].astype(np.int64)
-        fresh = when >= state.watermark_day * (24 if hourly else 1)
-        parts.append((when[fresh], tiles[fresh]))
-    if not parts:
-        return np.empty(0, dtype=np.int64), EMPTY_HOURS if hourly else EMPTY_DAYS
-    when = np.concatenate([part[0] for part in parts])
-    tiles = np.concatenate([part[1] for part in parts])
-    past = when <= latest
-    return when[past], tiles[past]
+def _merged_days(state: UserState, today: int) -> tuple[list[int], list[list[int]]]:
+    """UTC days of the tiles of both halves in the history window, rising, and the tiles' fields."""
+    oldest = today - HISTORY_DAYS
+    days: list[int] = []
+    fields: list[list[int]] = [[] for _ in _DAY_FIELDS]
+    for half, first in ((state.history, oldest), (state.stream, state.watermark_day)):
+        if half is not None:
+            tiles = _run(half.days, max(first, oldest) - half.base_day, today - half.base_day)
+            days += [half.base_day + offset for offset in tiles["offset"].tolist()]
+            for field, name in zip(fields, _DAY_FIELDS, strict=True):
+                field.extend(tiles[name].tolist())
+    return days, fields
 
 
-def _sums(tiles: Tiles) -> list[int]:
-    return [int(tiles["count"].sum()), int(tiles["total"].sum())]
+def _merged_hours(state: UserState, now: int) -> tuple[int, int]:
+    """Count and sum over the hour tiles of both halves in the one-day window."""
+    oldest, count, total = now - HOURS, 0, 0
+    for half, first in ((state.history, oldest), (state.stream, state.watermark_day * 24)):
+        if half is not None:
+            tiles = _run(half.hours, max(first, oldest) - half.base_hour, now - half.base_hour)
+            count += sum(tiles["count"].tolist())
+            total += sum(tiles["total"].tolist())
+    return count, total
 
 
-def _last(state: UserState, moment: int) -> int:
+def _run(tiles: Tiles, first: int, last: int) -> Tiles:
+    """Tiles with offsets from ``first`` to ``last``; a blob holds its tiles in rising order."""
+    offsets = tiles["offset"].tobytes()
+    return tiles[bisect_left(offsets, first) : bisect_right(offsets, last)]
+
+
+def _last(state: UserState, times: list[int], moment: int) -> int:
     """Time of the latest transaction not after ``moment`` that the state still knows exactly."""
-    known = [state.history.last_us] if state.history else []
-    if state.stream is not None:
-        known += [int(t) for t in state.stream.events["time_us"]]
-    return max((t for t in known if t <= moment), default=moment)
-
-
-def _recent(stream: StreamView | None, moment: int, length_us: int) -> list[int]:
-    if stream is None:
-        return [0, 0]
-    times = stream.events["time_us"]
-    inside = (times >= moment - length_us) & (times <= moment)
-    return [int(inside.sum()), int(stream.events["amount"][inside].sum())]
+    known = times[-1:]
+    if state.history is not None and state.history.last_us <= moment:
+        known = [*known, state.history.last_us]
+    return max(known, default=moment)

@@ -28,7 +28,7 @@ class KnownFrauds:
         merchant: [M] code of the merchant.
         day: [M] UTC day of the transaction.
         since: [M] first UTC day whose requests may know it.
-        until: [M] first UTC day that knows better; ``_NEVER`` where no later revision takes it back.
+        until: [M] first UTC day that knows better; ``_NEVER`` where no revision takes it back.
     """
 
     merchant: Int
@@ -76,7 +76,9 @@ def merchant_aggregates(
         # The intervals of the merchants before this one are in both numbers, so they cancel.
         edge = key(asked, today)
         open_now = np.searchsorted(begun, edge, "right") - np.searchsorted(ended, edge, "right")
-        windows.append(RiskWindow(_restored(count, asked, order), _restored(open_now, asked, order)))
+        windows.append(
+            RiskWindow(_restored(count, asked, order), _restored(open_now, asked, order))
+        )
     return MerchantAggregates(*windows)
 
 
@@ -112,9 +114,7 @@ def known_frauds(
             highest=pl.col("revision").cum_max().over("transaction_id"),
         )
         .filter(pl.col("revision") == pl.col("highest"))
-        .with_columns(
-            until=pl.col("since").shift(-1).over("transaction_id").fill_null(_NEVER)
-        )
+        .with_columns(until=pl.col("since").shift(-1).over("transaction_id").fill_null(_NEVER))
         .filter(pl.col("is_fraud") & (pl.col("since") < pl.col("until")))
         .join(
             transactions.select("transaction_id", "event_time", "merchant_id"),
@@ -132,7 +132,9 @@ def known_frauds(
 
 def _codes_of(frame: pl.DataFrame, codes: pl.DataFrame) -> Int:
     """Code of each row's merchant, -1 where it has none."""
-    joined = frame.select("merchant_id").join(codes, on="merchant_id", how="left", maintain_order="left")
+    joined = frame.select("merchant_id").join(
+        codes, on="merchant_id", how="left", maintain_order="left"
+    )
     return joined["code"].cast(pl.Int64).fill_null(-1).to_numpy()
 
 

@@ -73,7 +73,9 @@ def merchant_snapshot(
     )
     days = (
         transactions.select(
-            "transaction_id", "merchant_id", day=pl.col("event_time").dt.epoch("us") // 86_400_000_000
+            "transaction_id",
+            "merchant_id",
+            day=pl.col("event_time").dt.epoch("us") // 86_400_000_000,
         )
         .filter(pl.col("day").is_between(as_of_day - REACH_DAYS, as_of_day - 1))
         .join(frauds, on="transaction_id", how="left")

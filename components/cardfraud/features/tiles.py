@@ -38,6 +38,9 @@ EVENT: Final = np.dtype(
     ]
 )
 
+UINT64_MASK: Final = 2**64 - 1
+"""Sums of squares wrap at 2**64 in every place that adds them, so that all places agree."""
+
 Tiles = NDArray[np.void]
 
 HISTORY_DAYS: Final = 90

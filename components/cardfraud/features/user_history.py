@@ -10,8 +10,6 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from cardfraud.errors import IntegrityError
 from cardfraud.features.tiles import DAY_TILE, HISTORY_DAYS, HOUR_TILE, HOURS, Tiles, take
 
@@ -26,8 +24,9 @@ class UserHistory:
     Attributes:
         watermark_day: UTC day since 1970; the tiles cover the days before it.
         last_us: time of the user's latest transaction before the watermark.
-        days: ``DAY_TILE`` records, offsets from ``watermark_day - 90``.
-        hours: ``HOUR_TILE`` records of the last 24 hours, offsets from the first of these.
+        days: ``DAY_TILE`` records in rising order, offsets from ``watermark_day - 90``.
+        hours: ``HOUR_TILE`` records of the last 24 hours in rising order, offsets from the first
+            of these.
     """
 
     watermark_day: int
@@ -68,7 +67,3 @@ class UserHistory:
         day_tiles, position = take(payload, _HEADER.size, DAY_TILE, days)
         hour_tiles, _ = take(payload, position, HOUR_TILE, hours)
         return UserHistory(watermark_day, last_us, day_tiles, hour_tiles)
-
-
-EMPTY_DAYS: Final = np.empty(0, dtype=DAY_TILE)
-EMPTY_HOURS: Final = np.empty(0, dtype=HOUR_TILE)

@@ -24,6 +24,7 @@ from cardfraud.features.tiles import (
     EVENT,
     HOUR_TILE,
     HOURS,
+    UINT64_MASK,
     Tiles,
     day_of,
     hour_of,
@@ -245,7 +246,7 @@ def _add_day(days: Mapping[int, DaySum], event: Event, today: int) -> dict[int, 
         kept[day] = DaySum(
             old.count + 1,
             old.total + amount,
-            old.squares + amount * amount,
+            (old.squares + amount * amount) & UINT64_MASK,
             min(old.low, amount),
             max(old.high, amount),
         )
