@@ -1,0 +1,227 @@
+"""The feature store as the rest of the library sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cardfraud.adapters.feature_store import online
+from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
+from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
+from cardfraud.contracts import keys
+from cardfraud.errors import IntegrityError, InvalidInput, NotFound
+from cardfraud.features.definitions import STATE_VIEWS, USER_STREAM_STATE, feature_set_digest
+from cardfraud.features.user_stream import UserStream
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class FeatureStore:
+    """One feature set: its registry, its values offline, its state online.
+
+    Making one opens no connection. The first use reads the registry and refuses to go on where it
+    was made for another feature set. Every method raises
+    :class:`~cardfraud.errors.Unavailable` when the object store or Redis does not answer.
+    """
+
+    def __init__(
+        self, settings: FeatureStoreSettings, object_store_settings: ObjectStoreSettings
+    ) -> None:
+        """Keep the settings."""
+        self.settings = settings
+        self._objects = ObjectStore(object_store_settings)
+
+    def apply(self) -> None:
+        """Create the registry, or bring it to this feature set.
+
+        Raises:
+            Conflict: somebody else writes the registry at the same time.
+        """
+        from cardfraud.adapters.feature_store.repository import build_repository
+
+        repository = build_repository(self.settings.project, self._objects.bucket)
+        store = self._open(offline=True)
+        with warnings.catch_warnings():
+            # Feast calls on-demand views experimental for offline use; ours are read in chunks.
+            warnings.filterwarnings("ignore", message="On demand feature view", category=RuntimeWarning)
+            store.apply(repository.project)
+            store.apply(repository.objects())
+        for cached in ("_serving", "_training"):
+            self.__dict__.pop(cached, None)
+
+    def check(self) -> str:
+        """Return the digest of the feature set that the registry was made for.
+
+        Raises:
+            IntegrityError: there is no registry or project, or it has another feature set.
+        """
+        from feast.protos.feast.core.Registry_pb2 import Registry
+
+        from cardfraud.adapters.feature_store.repository import DIGEST_TAG
+
+        expected, name = feature_set_digest(), self._objects.uri(keys.FEAST_REGISTRY)
+        registry = Registry()
+        with contextlib.suppress(NotFound):
+            registry.ParseFromString(self._objects.get(keys.FEAST_REGISTRY))
+        found = [
+            project.spec.tags.get(DIGEST_TAG, "no digest")
+            for project in registry.projects
+            if project.spec.name == self.settings.project
+        ]
+        views = {
+            view.spec.name
+            for view in registry.feature_views
+            if view.spec.project == self.settings.project
+        }
+        actual = found[0] if found else f"no project {self.settings.project}"
+        if actual == expected and not {view.name for view in STATE_VIEWS} <= views:
+            actual = "a registry without the state views"
+        if actual != expected:
+            raise IntegrityError(name, expected, actual, hint="apply this feature set to the store")
+        return actual
+
+    def training_set(self, transactions: pl.DataFrame) -> pl.DataFrame:
+        """Return the values of every feature for each transaction, as known just before it.
+
+        Args:
+            transactions: transaction_id, event_time and amount_minor; further columns are ignored.
+
+        Returns:
+            As many rows in the same order: transaction_id, event_time, then one float32 column for
+            each of ``FEATURE_NAMES``, null where there is no value.
+
+        Raises:
+            InvalidFrame: a column is missing or has another type, or a view has no values at all.
+        """
+        from cardfraud.adapters.feature_store.training import training_set
+
+        return training_set(self._training, transactions, self.settings.training_chunk_rows)
+
+    def materialize(self, start: datetime, end: datetime) -> None:
+        """Bring the latest state snapshots between two times into the online store.
+
+        Only the state that the daily job owns is written; what the online store has of a later
+        snapshot stays.
+
+        Args:
+            start: first moment, with a time zone.
+            end: last moment, with a time zone, not before ``start``.
+
+        Raises:
+            InvalidInput: a moment has no time zone, or they are in the wrong order.
+        """
+        if start.tzinfo is None or end.tzinfo is None or end < start:
+            raise InvalidInput("materialize needs two moments with a time zone, in order")
+        views = [view.name for view in STATE_VIEWS if view.writer == "backfill"]
+        silent = io.StringIO()  # Feast prints; a job's output is ours to choose
+        with (
+            online.translated(self.settings.online_store),
+            contextlib.redirect_stdout(silent),
+            contextlib.redirect_stderr(silent),
+        ):
+            self._training.materialize(start, end, feature_views=views)
+
+    def read_online(
+        self, user_ids: Sequence[str], merchant_ids: Sequence[str]
+    ) -> list[online.OnlineRow]:
+        """Read the state of N requests' users and merchants in one round trip.
+
+        Args:
+            user_ids: N users.
+            merchant_ids: N merchants, in the same order.
+
+        Raises:
+            IntegrityError: a stored blob is not one of this version.
+        """
+        if not user_ids:
+            return []
+        with online.translated(self.settings.online_store):
+            response = self._serving.get_online_features(
+                list(online.ALL_STATES), _entities(user_ids, merchant_ids), full_feature_names=True
+            )
+        return online.decode_rows(response)
+
+    async def read_online_async(
+        self, user_ids: Sequence[str], merchant_ids: Sequence[str]
+    ) -> list[online.OnlineRow]:
+        """Do what :meth:`read_online` does without blocking the event loop while Redis works.
+
+        The connection belongs to the event loop of the first call.
+        """
+        if not user_ids:
+            return []
+        with online.translated(self.settings.online_store):
+            response = await self._serving.get_online_features_async(
+                list(online.ALL_STATES), _entities(user_ids, merchant_ids), full_feature_names=True
+            )
+        return online.decode_rows(response)
+
+    def read_stream_states(self, user_ids: Sequence[str]) -> dict[str, UserStream]:
+        """Read what the stream wrote of these users; users without state are left out.
+
+        Raises:
+            IntegrityError: a stored blob is not one of this version.
+        """
+        if not user_ids:
+            return {}
+        with online.translated(self.settings.online_store):
+            response = self._serving.get_online_features(
+                [online.STREAM_STATE], {"user_id": list(user_ids)}, full_feature_names=True
+            )
+        return online.decode_streams(response, user_ids)
+
+    def push_stream_states(self, states: Mapping[str, UserStream]) -> None:
+        """Write the stream's states of these users, a micro-batch at a time.
+
+        The store keeps a state only if its ``version_us`` is above the one that it has. When this
+        fails half-way some users are written and others are not; pushing again is safe.
+        """
+        import pandas as pd
+
+        from cardfraud.adapters.feature_store.repository import push_source
+
+        users = list(states)
+        for start in range(0, len(users), self.settings.push_batch):
+            batch = {user: states[user] for user in users[start : start + self.settings.push_batch]}
+            columns = online.push_columns(batch)
+            columns["event_timestamp"] = pd.to_datetime(
+                columns.pop("version_us"), unit="us", utc=True
+            )
+            with online.translated(self.settings.online_store):
+                self._serving.push(push_source(USER_STREAM_STATE), pd.DataFrame(columns))
+
+    def close(self) -> None:
+        """Close the synchronous connections."""
+        for name in ("_serving", "_training"):
+            store = self.__dict__.pop(name, None)
+            if store is not None:
+                client = getattr(store._get_provider().online_store, "_client", None)  # noqa: SLF001
+                if client is not None:
+                    client.close()
+
+    @cached_property
+    def _serving(self) -> Any:
+        """Feast's store without its offline half, which servers do not carry."""
+        self.check()
+        return self._open(offline=False)
+
+    @cached_property
+    def _training(self) -> Any:
+        """Feast's store with its offline half."""
+        self.check()
+        return self._open(offline=True)
+
+    def _open(self, *, offline: bool) -> Any:
+        from cardfraud.adapters.feature_store.configuration import open_store
+
+        return open_store(self.settings, self._objects, offline=offline)
+
+
+def _entities(user_ids: Sequence[str], merchant_ids: Sequence[str]) -> dict[str, list[str]]:
+    return {"user_id": list(user_ids), "merchant_id": list(merchant_ids)}
