@@ -11,7 +11,10 @@ from cardfraud.features.user_history import UserHistory
 
 
 def user_snapshot(transactions: pl.DataFrame, watermark_day: int) -> pl.DataFrame:
-    """History blobs of all users who were active in the 90 days before a watermark.
+    """History blobs of all users who were active before a watermark.
+
+    A user who was not active in the 90 days before it gets a blob without tiles: somebody who is
+    quiet must not look like somebody whom the daily job forgot.
 
     Args:
         transactions: at least the 90 days before the watermark; later rows are left out.
@@ -21,18 +24,19 @@ def user_snapshot(transactions: pl.DataFrame, watermark_day: int) -> pl.DataFram
         Columns user_id (String) and state (Binary), sorted by user.
     """
     epoch = pl.col("event_time").dt.epoch("us")
-    recent = transactions.select(
+    past = transactions.select(
         "user_id",
         time_us=epoch,
         day=epoch // 86_400_000_000,
         hour=epoch // 3_600_000_000,
         amount=pl.col("amount_minor").cast(pl.UInt64),
-    ).filter(pl.col("day").is_between(watermark_day - HISTORY_DAYS, watermark_day - 1))
+    ).filter(pl.col("day") < watermark_day)
+    recent = past.filter(pl.col("day") >= watermark_day - HISTORY_DAYS)
     days = _grouped(recent, "day", squares=True)
     hours = _grouped(
         recent.filter(pl.col("hour") >= watermark_day * 24 - HOURS), "hour", squares=False
     )
-    latest = recent.group_by("user_id").agg(pl.col("time_us").max()).sort("user_id")
+    latest = past.group_by("user_id").agg(pl.col("time_us").max()).sort("user_id")
     day_tiles = _tiles(days, "day", watermark_day - HISTORY_DAYS, DAY_TILE)
     hour_tiles = _tiles(hours, "hour", watermark_day * 24 - HOURS, HOUR_TILE)
     users = latest["user_id"]
@@ -53,7 +57,9 @@ def user_snapshot(transactions: pl.DataFrame, watermark_day: int) -> pl.DataFram
 def merchant_snapshot(
     transactions: pl.DataFrame, labels: pl.DataFrame, as_of_day: int
 ) -> pl.DataFrame:
-    """Risk blobs of all merchants that were active in the reach of the longest window.
+    """Risk blobs of all merchants that were active before a day.
+
+    A merchant that was not active in the reach of the longest window gets a blob without tiles.
 
     Args:
         transactions: at least the reach before ``as_of_day``; later rows are left out.
@@ -71,13 +77,13 @@ def merchant_snapshot(
         .filter(pl.col("is_fraud"))
         .select("transaction_id", fraud=pl.lit(value=True))
     )
+    past = transactions.select(
+        "transaction_id",
+        "merchant_id",
+        day=pl.col("event_time").dt.epoch("us") // 86_400_000_000,
+    ).filter(pl.col("day") < as_of_day)
     days = (
-        transactions.select(
-            "transaction_id",
-            "merchant_id",
-            day=pl.col("event_time").dt.epoch("us") // 86_400_000_000,
-        )
-        .filter(pl.col("day").is_between(as_of_day - REACH_DAYS, as_of_day - 1))
+        past.filter(pl.col("day") >= as_of_day - REACH_DAYS)
         .join(frauds, on="transaction_id", how="left")
         .group_by("merchant_id", "day")
         .agg(count=pl.len(), frauds=pl.col("fraud").is_not_null().sum())
@@ -87,7 +93,7 @@ def merchant_snapshot(
     tiles["offset"] = days["day"].to_numpy() - (as_of_day - REACH_DAYS)
     tiles["count"] = days["count"].to_numpy()
     tiles["frauds"] = days["frauds"].to_numpy()
-    merchants = days["merchant_id"].unique(maintain_order=True)
+    merchants = past["merchant_id"].unique().sort()
     edges = _edges(merchants, days["merchant_id"])
     blobs = [
         MerchantState(as_of_day, tiles[edges[i] : edges[i + 1]]).encode()

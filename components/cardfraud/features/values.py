@@ -27,6 +27,17 @@ _QUARTER_US: Final = HOUR_US // 4
 _SATURDAY: Final = 5
 _DEFAULTS: Final = np.array([feature.default for feature in FEATURES])
 _BLOCK: Final = 4096
+_READ_ON_DEMAND: Final = (
+    "total_transactions",
+    "avg_amount",
+    "std_amount",
+    "total_spent",
+    "days_since_last",
+    "days_since_first",
+    "user_avg_amount_1d",
+    "user_avg_amount_7d",
+    "user_avg_amount_30d",
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -168,6 +179,8 @@ def on_demand_values(stored: dict[str, Float], time_us: Int, amount_minor: Int) 
         time_us: event times, microseconds since 1970-01-01 UTC.
         amount_minor: amounts in minor units.
     """
+    # The offline store keeps 32 bits. Both sides go on from what it keeps, so that they agree.
+    stored = {name: stored[name].astype(np.float32).astype(np.float64) for name in _READ_ON_DEMAND}
     amount = amount_minor / MINOR_UNITS
     wall = local_time(time_us)
     hour = (wall // HOUR_US) % 24
@@ -193,8 +206,8 @@ def on_demand_values(stored: dict[str, Float], time_us: Int, amount_minor: Int) 
 def vector(values: dict[str, Float]) -> NDArray[np.float32]:
     """Return the model's input, [N, F] float32 in the order of ``FEATURE_NAMES``.
 
-    A value that is missing takes the feature's default. Rounding to float32 happens here and
-    nowhere else.
+    A value that is missing takes the feature's default. Values are rounded to float32 here, as the
+    offline store rounds them.
     """
     rows = len(next(iter(values.values())))
     matrix = np.empty((rows, len(FEATURES)), dtype=np.float32)
