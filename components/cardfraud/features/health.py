@@ -95,9 +95,7 @@ def judge(
     )
 
 
-def _history_is_stale(
-    history: UserHistory | None, stream: StreamView | None, time_us: int
-) -> bool:
+def _history_is_stale(history: UserHistory | None, stream: StreamView | None, time_us: int) -> bool:
     """Tell whether the daily half is too old, leaves a gap, or should have been there.
 
     The daily job writes every user it knows of. A user whose oldest streamed day ended longer ago

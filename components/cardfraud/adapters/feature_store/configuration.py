@@ -18,7 +18,9 @@ KEY_SERIALIZATION: Final = 3
 _REGISTRY_STORE: Final = "cardfraud.adapters.feature_store.registry_store.ObjectRegistryStore"
 
 
-def open_store(settings: FeatureStoreSettings, objects: ObjectStore, *, offline: bool) -> FeastStore:
+def open_store(
+    settings: FeatureStoreSettings, objects: ObjectStore, *, offline: bool
+) -> FeastStore:
     """Open Feast on the registry in the object store and on Redis.
 
     Args:

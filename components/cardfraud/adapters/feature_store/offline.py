@@ -8,13 +8,13 @@ hands their rows to Feast's point-in-time join as Arrow tables.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from urllib.parse import urlparse
 
-import ibis
+import ibis  # type: ignore[import-untyped]
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +33,7 @@ _READERS: Final = 8
 """Partitions that are fetched at a time."""
 
 
-class PartitionedOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
+class PartitionedOfflineStoreConfig(DuckDBOfflineStoreConfig):
     """Feast's settings of this store; it names the store's class by its own name."""
 
     type: Literal["cardfraud.adapters.feature_store.offline.PartitionedOfflineStore"] = (
@@ -42,18 +42,18 @@ class PartitionedOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[m
     object_store: ObjectStore
 
 
-class PartitionedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
+class PartitionedOfflineStore(DuckDBOfflineStore):
     """Point-in-time joins and latest rows over ``folder/date=YYYY-MM-DD/part-0.parquet``."""
 
     @staticmethod
-    def get_historical_features(
+    def get_historical_features(  # noqa: PLR0917 (Feast's signature)
         config: Any,
-        feature_views: Sequence[Any],
+        feature_views: list[Any],
         feature_refs: list[str],
-        entity_df: pd.DataFrame | str,
+        entity_df: pd.DataFrame | str | None,
         registry: Any,
         project: str,
-        full_feature_names: bool = False,  # noqa: FBT001, FBT002 (Feast's signature)
+        full_feature_names: bool = False,  # noqa: FBT001, FBT002
         filter_by_created_timestamp: bool = False,  # noqa: FBT001, FBT002
         **options: Any,
     ) -> Any:
@@ -66,7 +66,7 @@ class PartitionedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         start = moments.min().to_pydatetime() - ttl if ttl else None
         return get_historical_features_ibis(
             config=config,
-            feature_views=list(feature_views),
+            feature_views=feature_views,
             feature_refs=feature_refs,
             entity_df=entity_df,
             registry=registry,
@@ -78,7 +78,7 @@ class PartitionedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         )
 
     @staticmethod
-    def pull_latest_from_table_or_query(
+    def pull_latest_from_table_or_query(  # noqa: PLR0917 (Feast's signature)
         config: Any,
         data_source: Any,
         join_key_columns: list[str],
@@ -103,7 +103,7 @@ class PartitionedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         )
 
     @staticmethod
-    def pull_all_from_table_or_query(
+    def pull_all_from_table_or_query(  # noqa: PLR0917 (Feast's signature)
         config: Any,
         data_source: Any,
         join_key_columns: list[str],

@@ -14,13 +14,13 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.errors import NotFound
 
 
-class ObjectRegistryConfig(RegistryConfig):  # type: ignore[misc] (feast is untyped)
+class ObjectRegistryConfig(RegistryConfig):
     """Feast's registry settings with the object store that holds the registry."""
 
     object_store: ObjectStore
 
 
-class ObjectRegistryStore(RegistryStore):  # type: ignore[misc]
+class ObjectRegistryStore(RegistryStore):
     """Reads and writes the registry; a write never replaces what it has not read.
 
     Feast makes one from ``registry_store_type``.

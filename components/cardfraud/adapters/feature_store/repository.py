@@ -6,11 +6,20 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from types import FunctionType
+from typing import Any, Final, cast
 
 import numpy as np
-from feast import Entity, FeatureView, Field, FileSource, OnDemandFeatureView, Project, PushSource
-from feast import RequestSource
+from feast import (
+    Entity,
+    FeatureView,
+    Field,
+    FileSource,
+    OnDemandFeatureView,
+    Project,
+    PushSource,
+    RequestSource,
+)
 from feast.data_format import ParquetFormat
 from feast.types import Bytes, Float32, Float64, Int64, String
 from feast.value_type import ValueType
@@ -158,7 +167,7 @@ def _on_demand_view(values: Sequence[FeatureView], tags: Mapping[str, str]) -> O
         schema=[Field(name=feature.name, dtype=Float64) for feature in ON_DEMAND_VIEW.features],
         mode="python",
         singleton=False,
-        udf=on_demand,
+        udf=cast("FunctionType", on_demand),
         udf_string=inspect.getsource(on_demand),
         tags={**tags, **{feature.name: feature.description for feature in ON_DEMAND_VIEW.features}},
         owner=ON_DEMAND_VIEW.owner,

@@ -49,7 +49,9 @@ class FeatureStore:
         store = self._open(offline=True)
         with warnings.catch_warnings():
             # Feast calls on-demand views experimental for offline use; ours are read in chunks.
-            warnings.filterwarnings("ignore", message="On demand feature view", category=RuntimeWarning)
+            warnings.filterwarnings(
+                "ignore", message="On demand feature view", category=RuntimeWarning
+            )
             store.apply(repository.project)
             store.apply(repository.objects())
         for cached in ("_serving", "_training"):
@@ -189,12 +191,10 @@ class FeatureStore:
         users = list(states)
         for start in range(0, len(users), self.settings.push_batch):
             batch = {user: states[user] for user in users[start : start + self.settings.push_batch]}
-            columns = online.push_columns(batch)
-            columns["event_timestamp"] = pd.to_datetime(
-                columns.pop("version_us"), unit="us", utc=True
-            )
+            frame = pd.DataFrame(online.push_columns(batch))
+            frame["event_timestamp"] = pd.to_datetime(frame.pop("version_us"), unit="us", utc=True)
             with online.translated(self.settings.online_store):
-                self._serving.push(push_source(USER_STREAM_STATE), pd.DataFrame(columns))
+                self._serving.push(push_source(USER_STREAM_STATE), frame)
 
     def close(self) -> None:
         """Close the synchronous connections."""

@@ -33,12 +33,12 @@ def training_set(store: Any, transactions: pl.DataFrame, chunk_rows: int) -> pl.
             raise InvalidFrame(
                 "transactions", f"{name} is {transactions.schema.get(name)}, not {dtype}"
             )
-    rows = transactions.select(_COLUMNS).with_row_index("row")
+    rows = transactions.select(*_COLUMNS).with_row_index("row")
     parts = [_joined(store, chunk) for chunk in _chunks(rows, chunk_rows)]
     values = (
         pl.concat(parts).sort("row")
         if parts
-        else pl.DataFrame(schema={name: pl.Float32 for name in ("row", *FEATURE_NAMES)})
+        else pl.DataFrame(schema=dict.fromkeys(("row", *FEATURE_NAMES), pl.Float32))
     )
     if not values["row"].cast(pl.UInt32).equals(rows["row"]):
         raise InvalidFrame("training set", f"{len(values)} rows for {len(rows)} transactions")

@@ -1,0 +1,1 @@
+"""From validated transactions to values and snapshots offline, and to state online."""
