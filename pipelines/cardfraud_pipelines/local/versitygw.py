@@ -1,7 +1,4 @@
-"""The S3 server of the local stack: versitygw, built once from its Go module into a user's cache.
-
-``python -m cardfraud_pipelines.local.versitygw`` does that ahead of time and says the outcome.
-"""
+"""The S3 server of the local stack: versitygw, built once from its Go module and cached."""
 
 import fcntl
 import os
@@ -115,12 +112,3 @@ def _run(command: list[str], env: dict[str, str], report: Report) -> str | None:
         finally:
             limit.cancel()
     return None if build.returncode == 0 else " / ".join(last)[-400:] or "it was cut off"
-
-
-if __name__ == "__main__":
-
-    def _say(line: str) -> None:
-        print(line, flush=True)  # noqa: T201 - a command for people
-
-    found = find_or_build(_say)
-    _say(f"S3 for the local stack: {found.why if found.binary else f'moto ({found.why})'}")
