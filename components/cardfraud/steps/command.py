@@ -1,0 +1,44 @@
+"""The command line of a step: options from its configuration, one JSON result, exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from cardfraud.errors import CardfraudError
+
+_Config = TypeVar("_Config", bound=BaseModel)
+
+
+def execute(
+    config: type[_Config],
+    run: Callable[[_Config], BaseModel],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Read the configuration from the command line, run, print the result as JSON.
+
+    Args:
+        config: gives the options; nested fields are dotted, ``--train.start 2018-07-01``.
+        run: does the work.
+        arguments: None takes the process's own.
+
+    Returns:
+        The exit code: 0, or 1 after a line on standard error that says what is wrong.
+    """
+    try:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        result = run(CliApp.run(config, cli_args=given, cli_exit_on_error=True))
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            where = ".".join(str(part) for part in fault["loc"])
+            sys.stderr.write(f"error: {where or 'configuration'}: {fault['msg']}\n")
+        return 1
+    except (CardfraudError, SettingsError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stdout.write(f"{result.model_dump_json(indent=2)}\n")
+    return 0

@@ -1,0 +1,1 @@
+"""Fit one estimator on one period, measure it on later ones, leave a candidate."""
