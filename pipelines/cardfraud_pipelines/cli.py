@@ -59,7 +59,9 @@ def demo(
     train_days: Annotated[int, typer.Option(min=14, help="Days to train on, at most.")] = 42,
     today: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day to replay; the last possible if absent."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="First day to replay; the last possible if absent."
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the servers up and print a request to try.")
@@ -86,9 +88,9 @@ def demo(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write to; made if absent.")],
-    start: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")
-    ] = datetime(2026, 1, 1),  # noqa: DTZ001 (typer parses a calendar date)
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(
+        2026, 1, 1
+    ),  # noqa: DTZ001 (typer parses a calendar date)
     days: Annotated[int, typer.Option(min=1, help="Days to simulate.")] = 120,
     users: Annotated[int, typer.Option(min=1, help="Card holders.")] = 5_000,
     merchants: Annotated[int, typer.Option(min=1, help="Merchants.")] = 10_000,
@@ -162,4 +164,3 @@ def step(
         raise typer.BadParameter(f"there is no step {verb!r}", param_hint="VERB")
     sys.argv = [f"cardfraud step {verb}", *context.args]
     runpy.run_module(f"cardfraud.steps.{verb}", run_name="__main__")
-

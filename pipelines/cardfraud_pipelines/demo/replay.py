@@ -107,7 +107,7 @@ def replay(
             predictions = _ask(client, url, [instance(row) for row in run])
             served.latencies_ms.append((time.perf_counter() - begun) * 1e3)
             served.batch_sizes.append(len(run))
-            served.predictions += predictions
+            served.predictions.extend(predictions)
             push(run)
             progress(len(run))
     return served

@@ -32,7 +32,9 @@ class BookFigures(BaseModel):
 
 
 FIGURES: Final[dict[str, BookFigures]] = {
-    "Logistic regression": BookFigures(auc_roc=0.871, average_precision=0.606, card_precision=0.291),
+    "Logistic regression": BookFigures(
+        auc_roc=0.871, average_precision=0.606, card_precision=0.291
+    ),
     "Decision tree, depth 2": BookFigures(
         auc_roc=0.763, average_precision=0.496, card_precision=0.241
     ),
