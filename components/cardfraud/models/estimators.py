@@ -4,18 +4,12 @@ A margin is a log-odds, before calibration. The core of the export comes from th
 converts the estimator; what surrounds it is in ``cardfraud.models.export``.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cardfraud.models.matrix import Float32Matrix
-from cardfraud.models.parameters import (
-    EstimatorParameters,
-    GradientBoostingParameters,
-    LogisticRegressionParameters,
-    RandomForestParameters,
-)
 from cardfraud.models.thresholds import round_forest, round_lightgbm_text
 
 if TYPE_CHECKING:
@@ -24,7 +18,8 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import Pipeline
 
-OPSET = 17
+# The newest that both converters write.
+OPSET = 15
 ML_OPSET = 3
 PROBABILITY_FLOOR = 1e-6
 """A forest's probability is kept this far from 0 and 1, so that its log-odds are finite."""
@@ -63,7 +58,10 @@ class LogisticRegressionCore:
     def to_onnx(self) -> "ModelProto":
         """Convert the pipeline with its raw scores."""
         return _skl2onnx(
-            self._pipeline, self._pipeline.n_features_in_, {"zipmap": False, "raw_scores": True}
+            self._pipeline,
+            self._pipeline.steps[-1][1],
+            columns=self._pipeline.n_features_in_,
+            options={"zipmap": False, "raw_scores": True},
         )
 
 
@@ -85,7 +83,12 @@ class RandomForestCore:
 
     def to_onnx(self) -> "ModelProto":
         """Convert the forest with its probabilities."""
-        return _skl2onnx(self._forest, self._forest.n_features_in_, {"zipmap": False})
+        return _skl2onnx(
+            self._forest,
+            self._forest,
+            columns=self._forest.n_features_in_,
+            options={"zipmap": False},
+        )
 
 
 class GradientBoostingCore:
@@ -112,122 +115,27 @@ class GradientBoostingCore:
         from onnxmltools import convert_lightgbm
         from onnxmltools.convert.common.data_types import FloatTensorType
 
+        # The objective stands in the header and among the parameters; the converter reads both.
         text = self._text.replace("objective=binary sigmoid:1", "objective=regression")
+        text = text.replace("[objective: binary]", "[objective: regression]")
         booster = Booster(model_str=text)
         shape = FloatTensorType([None, booster.num_feature()])
-        return convert_lightgbm(
+        model: ModelProto = convert_lightgbm(
             booster, initial_types=[("features", shape)], target_opset=OPSET, zipmap=False
         )
+        return model
 
 
-def fit_core(
-    parameters: EstimatorParameters,
-    features: Float32Matrix,
-    labels: NDArray[np.bool_],
-    *,
-    seed: int,
-    threads: int,
-) -> Core:
-    """Fit the estimator that ``parameters`` belong to."""
-    weight = _weights(parameters, labels)
-    match parameters:
-        case LogisticRegressionParameters():
-            return _fit_logistic_regression(parameters, features, labels, weight, seed)
-        case RandomForestParameters():
-            return _fit_random_forest(parameters, features, labels, weight, seed, threads)
-        case GradientBoostingParameters():
-            return _fit_gradient_boosting(parameters, features, labels, weight, seed, threads)
-        case _:
-            raise TypeError(type(parameters))
-
-
-def _weights(parameters: EstimatorParameters, labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    frauds = int(labels.sum())
-    weight = parameters.positive_weight
-    ratio = (len(labels) - frauds) / frauds if weight == "balanced" else float(weight)
-    return np.where(labels, ratio, 1.0)
-
-
-def _fit_logistic_regression(
-    parameters: LogisticRegressionParameters,
-    features: Float32Matrix,
-    labels: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    seed: int,
-) -> Core:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = LogisticRegression(
-        C=parameters.inverse_regularisation,
-        max_iter=parameters.max_iterations,
-        random_state=seed,
-    )
-    pipeline = Pipeline([("scaler", StandardScaler()), ("model", model)])
-    pipeline.fit(features.astype(np.float64), labels, model__sample_weight=weight)
-    return LogisticRegressionCore(pipeline)
-
-
-def _fit_random_forest(
-    parameters: RandomForestParameters,
-    features: Float32Matrix,
-    labels: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    seed: int,
-    threads: int,
-) -> Core:
-    from sklearn.ensemble import RandomForestClassifier
-
-    forest = RandomForestClassifier(
-        n_estimators=parameters.trees,
-        max_depth=parameters.max_depth,
-        min_samples_split=parameters.min_samples_split,
-        min_samples_leaf=parameters.min_samples_leaf,
-        random_state=seed,
-        n_jobs=threads,
-    )
-    forest.fit(features, labels, sample_weight=weight)
-    return RandomForestCore(forest)
-
-
-def _fit_gradient_boosting(
-    parameters: GradientBoostingParameters,
-    features: Float32Matrix,
-    labels: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    seed: int,
-    threads: int,
-) -> Core:
-    import lightgbm
-
-    settings: dict[str, Any] = {
-        "objective": "binary",
-        "learning_rate": parameters.learning_rate,
-        "num_leaves": parameters.leaves,
-        "min_data_in_leaf": parameters.min_samples_leaf,
-        "feature_fraction": parameters.feature_share,
-        "lambda_l2": parameters.l2,
-        "seed": seed,
-        # The same seed gives the same model: no choice of algorithm by timing, fixed row order.
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": threads,
-        "use_missing": False,
-        "verbose": -1,
-    }
-    rows = lightgbm.Dataset(features, labels.astype(np.int8), weight=weight, free_raw_data=True)
-    return GradientBoostingCore(lightgbm.train(settings, rows, parameters.trees))
-
-
-def _skl2onnx(model: object, columns: int, options: dict[str, bool]) -> "ModelProto":
+def _skl2onnx(
+    model: object, classifier: object, *, columns: int, options: dict[str, bool]
+) -> "ModelProto":
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    return convert_sklearn(
+    converted: ModelProto = convert_sklearn(
         model,
         initial_types=[("features", FloatTensorType([None, columns]))],
         target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
-        options={id(last): options},
+        options={id(classifier): options},
     )
+    return converted

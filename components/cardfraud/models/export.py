@@ -86,14 +86,18 @@ def _tail(
     }
     nodes = []
 
-    def then(operator: str, inputs: list[str], result: str, **attributes: int) -> str:
-        nodes.append(helper.make_node(operator, inputs, [result], name=result, **attributes))
+    def then(operator: str, inputs: list[str], result: str) -> str:
+        nodes.append(helper.make_node(operator, inputs, [result], name=result))
         return result
 
     margin = name
     if output != "margin":
         constants["cardfraud_fraud"] = np.array(1, dtype=np.int64)
-        margin = then("Gather", [name, "cardfraud_fraud"], "cardfraud_column", axis=1)
+        # Columns are classes; the second one is fraud.
+        margin = "cardfraud_column"
+        nodes.append(
+            helper.make_node("Gather", [name, "cardfraud_fraud"], [margin], name=margin, axis=1)
+        )
     if output == "probability":
         constants["cardfraud_low"] = np.float32(PROBABILITY_FLOOR)
         constants["cardfraud_high"] = np.float32(1 - PROBABILITY_FLOOR)

@@ -16,7 +16,7 @@ def feature_matrix(features: Float32Matrix, *, columns: int | None = None) -> Fl
             finite. Other dtypes are refused rather than rounded: training must see the very
             float32 values that serving sees.
     """
-    if features.ndim != 2 or features.dtype != np.float32:  # noqa: PLR2004
+    if features.ndim != 2 or features.dtype != np.float32:
         raise InvalidFrame(
             "features", f"expected a float32 matrix, got {features.dtype} of shape {features.shape}"
         )
@@ -42,5 +42,6 @@ def class_labels(labels: NDArray[np.bool_], rows: int) -> NDArray[np.bool_]:
             "labels", f"expected {rows} booleans, got {labels.dtype} of shape {labels.shape}"
         )
     if labels.all() or not labels.any():
-        raise InvalidFrame("labels", f"{int(labels.sum())} frauds in {rows} rows; both classes needed")
+        frauds = int(labels.sum())
+        raise InvalidFrame("labels", f"{frauds} frauds in {rows} rows; both classes are needed")
     return labels

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cardfraud.errors import InvalidSetting
 from cardfraud.models.calibration import PlattCalibration, fit_platt
-from cardfraud.models.estimators import Core, fit_core
+from cardfraud.models.estimators import Core
 from cardfraud.models.export import assemble
+from cardfraud.models.fitting import fit_core
 from cardfraud.models.matrix import Float32Matrix, class_labels, feature_matrix
 from cardfraud.models.parameters import EstimatorParameters, parameters_of
 
