@@ -2,29 +2,14 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
 
+from cardfraud.contracts.policy import CostMatrix, Thresholds
 from cardfraud.evaluation.inputs import column, labels_and_scores
 from cardfraud.evaluation.result import Result
 
 
-class CostMatrix(BaseModel):
-    """Costs of one transaction by what it was and what was done with it.
-
-    A missed fraud costs its amount times ``lost_share``. A transaction that is flagged costs one
-    review, fraud or not. What passes rightly costs nothing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    review: float = Field(default=5.0, ge=0)
-    """Cost of looking at one flagged transaction, in major units of the currency."""
-    lost_share: float = Field(default=1.0, ge=0, le=1)
-    """Share of a missed fraud's amount that is lost."""
-
-
 class OperatingPoint(Result):
-    """Total cost of flagging every score at or above a threshold."""
+    """Total cost of reviewing every score at or above a threshold."""
 
     threshold: float
     flagged: int
@@ -32,11 +17,19 @@ class OperatingPoint(Result):
 
 
 class CostSummary(Result):
-    """Cost at a threshold, beside doing nothing and beside the cheapest threshold in hindsight."""
+    """Cost of a policy's decisions, in major units of the currency, over one set of rows.
 
-    at_threshold: OperatingPoint
-    cheapest: OperatingPoint
+    ``flag_nothing`` is the cost of letting all pass. ``cheapest`` is the review threshold that
+    would have been cheapest in hindsight, without any decline; it is there to compare with, not to
+    be served: it was chosen on the rows that it is judged by.
+    """
+
+    missed_fraud: float
+    reviews: float
+    false_declines: float
+    total: float
     flag_nothing: float
+    cheapest: OperatingPoint
 
 
 def cost_summary(
@@ -45,37 +38,38 @@ def cost_summary(
     amounts: ArrayLike,
     *,
     costs: CostMatrix,
-    threshold: float,
+    thresholds: Thresholds,
 ) -> CostSummary:
-    """Price a threshold.
+    """Price the decisions that ``thresholds`` make.
 
     Args:
         labels: ``[N]``, true or 1 is fraud.
         scores: ``[N]``, a higher score is a stronger suspicion.
         amounts: ``[N]`` in major units of the currency.
         costs: the cost matrix.
-        threshold: a row is flagged when its score is at least this.
+        thresholds: scores from which a transaction is reviewed and from which it is declined.
 
     Raises:
         InvalidFrame: the arrays do not fit together.
     """
     y, s = labels_and_scores(labels, scores)
     amount = column("amounts", amounts, len(y)).astype(np.float64)
-    flagged = s >= threshold
-    missed = float(amount[y & ~flagged].sum()) * costs.lost_share
-    every = cost_by_threshold(y, s, amount, costs=costs)
+    flagged = s >= thresholds.review
+    missed = float(amount[y & ~flagged].sum()) * costs.missed_fraud_share
+    reviews = costs.review * int(flagged.sum())
+    false_declines = costs.false_decline * int((~y & (s >= thresholds.decline)).sum())
+    every = cost_curve(y, s, amount, costs=costs)
     return CostSummary(
-        at_threshold=OperatingPoint(
-            threshold=threshold,
-            flagged=int(flagged.sum()),
-            cost=missed + costs.review * int(flagged.sum()),
-        ),
+        missed_fraud=missed,
+        reviews=reviews,
+        false_declines=false_declines,
+        total=missed + reviews + false_declines,
+        flag_nothing=float(amount[y].sum()) * costs.missed_fraud_share,
         cheapest=min(every, key=lambda point: point.cost),
-        flag_nothing=float(amount[y].sum()) * costs.lost_share,
     )
 
 
-def cost_by_threshold(
+def cost_curve(
     labels: ArrayLike,
     scores: ArrayLike,
     amounts: ArrayLike,
@@ -83,7 +77,7 @@ def cost_by_threshold(
     costs: CostMatrix,
     points: int = 200,
 ) -> tuple[OperatingPoint, ...]:
-    """Return the cost at thresholds taken from the scores, highest threshold first.
+    """Return the cost of reviewing down to thresholds taken from the scores, highest first.
 
     At most ``points`` thresholds are kept, spread evenly over the number of flagged rows on a
     logarithmic scale, because the interesting end is the one with few alerts.
@@ -92,8 +86,8 @@ def cost_by_threshold(
     amount = column("amounts", amounts, len(y)).astype(np.float64)
     order = np.argsort(-s, kind="stable")
     ranked = s[order]
-    saved = np.cumsum(np.where(y[order], amount[order], 0.0)) * costs.lost_share
-    total = float(saved[-1])
+    caught = np.cumsum(np.where(y[order], amount[order], 0.0)) * costs.missed_fraud_share
+    total = float(caught[-1])
     ends = np.flatnonzero(np.append(np.diff(ranked) != 0, True))
     if len(ends) > points:
         ends = ends[np.unique(np.geomspace(1, len(ends), points).astype(np.int64) - 1)]
@@ -101,7 +95,7 @@ def cost_by_threshold(
         OperatingPoint(
             threshold=float(ranked[i]),
             flagged=int(i) + 1,
-            cost=total - float(saved[i]) + costs.review * (int(i) + 1),
+            cost=total - float(caught[i]) + costs.review * (int(i) + 1),
         )
         for i in ends
     )

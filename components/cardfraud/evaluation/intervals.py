@@ -85,7 +85,9 @@ def paired_intervals(
 def _group_index(groups: ArrayLike | None, rows: int) -> NDArray[np.int64]:
     if groups is None:
         return np.arange(rows)
-    return np.unique(column("groups", groups, rows), return_inverse=True)[1]
+    index: NDArray[np.int64]
+    _, index = np.unique(column("groups", groups, rows), return_inverse=True)
+    return index
 
 
 def _resampled(
@@ -125,12 +127,13 @@ def _weighted_ap(
     gained = np.diff(caught, axis=1, prepend=0.0)
     precision = np.divide(caught, flagged, out=np.zeros_like(caught), where=flagged > 0)
     positives = caught[:, -1]
-    return np.divide(
+    result: NDArray[np.float64] = np.divide(
         (precision * gained).sum(axis=1),
         positives,
         out=np.zeros_like(positives),
         where=positives > 0,
     )
+    return result
 
 
 def _interval(estimate: float, draws: NDArray[np.float64], level: float) -> Interval:
