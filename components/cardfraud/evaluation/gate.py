@@ -24,7 +24,7 @@ class Check(Result):
     sentence: str
 
 
-class Verdict(Result):
+class GateVerdict(Result):
     """All checks of the gate; a candidate passes when every one of them does."""
 
     passed: bool
@@ -49,7 +49,7 @@ def judge(
     segments: ArrayLike | None = None,
     latency_p99_ms: float | None = None,
     seed: int = 0,
-) -> Verdict:
+) -> GateVerdict:
     """Judge a candidate on held-out rows.
 
     Args:
@@ -87,7 +87,7 @@ def judge(
         _fairness(y, p, segments, review_threshold, limits),
         _latency(latency_p99_ms, limits),
     )
-    return Verdict(
+    return GateVerdict(
         passed=all(check.passed for check in checks), checks=checks, comparison=comparison
     )
 
