@@ -119,7 +119,8 @@ def _tile_start(user: Int, tile: Int, length: int) -> Int:
     offset = tile - tile.min() + length + 1
     span = int(offset.max()) + length + 2
     key = user * span + offset
-    return np.searchsorted(key, key - length, side="left").astype(np.int64)
+    start: Int = np.searchsorted(key, key - length, side="left").astype(np.int64, copy=False)
+    return start
 
 
 def _recent_start(order: UserOrder, length_us: int) -> Int:

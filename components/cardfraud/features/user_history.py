@@ -45,7 +45,7 @@ class UserHistory:
         return self.watermark_day * 24 - HOURS
 
     def encode(self) -> bytes:
-        """Return the blob; at most 14 + 90 * 29 + 24 * 13 = 2,936 bytes."""
+        """Return the blob; at most 15 + 90 * 29 + 24 * 13 = 2,937 bytes."""
         header = _HEADER.pack(
             _VERSION, self.watermark_day, self.last_us, len(self.days), len(self.hours)
         )

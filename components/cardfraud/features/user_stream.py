@@ -101,7 +101,7 @@ class UserStream:
     positions: Mapping[int, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """Return the blob; at most 28 + 4 * 12 + 4 * 29 + 25 * 13 + 32 * 16 = 1,029 bytes."""
+        """Return the blob; at most 29 + 4 * 12 + 4 * 29 + 25 * 13 + 32 * 16 = 1,030 bytes."""
         base_day = min(self.days, default=0)
         base_hour = min(self.hours, default=0)
         header = _HEADER.pack(
