@@ -107,3 +107,11 @@ def translated(part: str) -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         raise Unavailable(part, type(error).__name__, hint="is the server up?") from error
+
+
+def connection(store: Any, attribute: str) -> Any:
+    """Return a connection that Feast's Redis store has opened, or None.
+
+    Feast keeps them without a way to close them.
+    """
+    return None if store is None else getattr(store._get_provider().online_store, attribute, None)  # noqa: SLF001

@@ -9,7 +9,6 @@ from datetime import timedelta
 from types import FunctionType
 from typing import Any, Final, cast
 
-import numpy as np
 from feast import (
     Entity,
     FeatureView,
@@ -34,7 +33,6 @@ from cardfraud.features.definitions import (
     STORED_VIEWS,
     feature_set_digest,
 )
-from cardfraud.features.values import on_demand_values
 
 DIGEST_TAG: Final = "feature_set_digest"
 STATE: Final = "state"
@@ -175,16 +173,23 @@ def _on_demand_view(values: Sequence[FeatureView], tags: Mapping[str, str]) -> O
     )
 
 
-def on_demand(columns: dict[str, list[Any]]) -> dict[str, list[float | None]]:
+def on_demand(columns: dict[str, list[float]]) -> dict[str, list[float | None]]:
     """Compute the on-demand features of N rows: columns to columns, a missing value is None."""
+    # Feast runs this from its text in the registry, so it imports what it needs.
+    import numpy as np
+
+    from cardfraud.features.definitions import STORED_VIEWS
+    from cardfraud.features.values import on_demand_values
+
     stored = {
         feature.name: np.array(columns[feature.name], dtype=np.float64)
         for view in STORED_VIEWS
         if view.entity == "user"
         for feature in view.features
     }
-    time_us, amount = (np.array(columns[name], dtype=np.int64) for name in REQUEST_COLUMNS)
+    time_us = np.array(columns["event_time_us"], dtype=np.int64)
+    amount_minor = np.array(columns["amount_minor"], dtype=np.int64)
     return {
-        name: [None if np.isnan(v) else float(v) for v in value]
-        for name, value in on_demand_values(stored, time_us, amount).items()
+        name: [None if value != value else value for value in column.tolist()]  # noqa: PLR0124 (NaN)
+        for name, column in on_demand_values(stored, time_us, amount_minor).items()
     }

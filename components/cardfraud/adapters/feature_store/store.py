@@ -197,13 +197,17 @@ class FeatureStore:
                 self._serving.push(push_source(USER_STREAM_STATE), frame)
 
     def close(self) -> None:
-        """Close the synchronous connections."""
+        """Close the synchronous connections; the next call opens new ones."""
         for name in ("_serving", "_training"):
-            store = self.__dict__.pop(name, None)
-            if store is not None:
-                client = getattr(store._get_provider().online_store, "_client", None)  # noqa: SLF001
-                if client is not None:
-                    client.close()
+            client = online.connection(self.__dict__.pop(name, None), "_client")
+            if client is not None:
+                client.close()
+
+    async def close_async(self) -> None:
+        """Close the connection of :meth:`read_online_async`, on the event loop that it belongs to."""
+        client = online.connection(self.__dict__.pop("_serving", None), "_client_async")
+        if client is not None:
+            await client.aclose()
 
     @cached_property
     def _serving(self) -> Any:
