@@ -19,7 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cardfraud.errors import CardfraudError, Conflict, NotFound, Unavailable
+from cardfraud.contracts.digests import sha256_hex
+from cardfraud.errors import CardfraudError, Conflict, InvalidFrame, NotFound, Unavailable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -167,16 +168,19 @@ class ObjectStore:
             raise self._translated(error, prefix) from error
 
     def get_frame(self, key: str) -> pl.DataFrame:
-        """Read a Parquet object as a polars frame."""
-        import polars as pl
+        """Read a Parquet object as a polars frame.
 
-        return pl.read_parquet(io.BytesIO(self.get(key)))
+        Raises:
+            NotFound: there is no such object.
+            InvalidFrame: it is no Parquet, or cut off.
+        """
+        return decode_frame(self.get(key), key)
 
-    def put_frame(self, key: str, frame: pl.DataFrame) -> None:
-        """Write a polars frame as one Parquet object, timestamps in microseconds."""
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", statistics=True)
-        self.put(key, buffer.getvalue())
+    def put_frame(self, key: str, frame: pl.DataFrame) -> str:
+        """Write a polars frame as one Parquet object; return the SHA-256 of its bytes."""
+        content = encode_frame(frame)
+        self.put(key, content)
+        return sha256_hex(content)
 
     def check_conditional_writes(self) -> None:
         """Make sure that the endpoint honours conditional writes.
@@ -221,6 +225,28 @@ class ObjectStore:
         if code in _REFUSED:
             return Unavailable(part, f"it refused the credentials ({code})")
         return Unavailable(part, code)
+
+
+def encode_frame(frame: pl.DataFrame) -> bytes:
+    """Return a frame as Parquet; the same rows give the same bytes with the same polars."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=True)
+    return buffer.getvalue()
+
+
+def decode_frame(content: bytes, key: str) -> pl.DataFrame:
+    """Read Parquet bytes.
+
+    Raises:
+        InvalidFrame: they are no Parquet, or cut off; the message names ``key``.
+    """
+    import polars as pl  # servers use this module without polars
+
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except pl.exceptions.PolarsError as error:
+        reason = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+        raise InvalidFrame(key, reason, hint="is the object whole? write it again") from error
 
 
 def _code(error: ClientError) -> str:
