@@ -67,9 +67,10 @@ class InvalidField(InvalidInput):
     def __init__(self, field: str, reason: str, *, index: int = 0) -> None:
         """Build the message from the position, the field and the reason."""
         self.index = index
-        self.field = field
+        # An unknown field's name is whatever the sender wrote.
+        self.field = field if len(field) <= 100 else f"{field[:99]}…"
         self.reason = reason if len(reason) <= 200 else f"{reason[:199]}…"
-        super().__init__(f"record {index}: {field}: {self.reason}")
+        super().__init__(f"record {index}: {self.field}: {self.reason}")
 
 
 class InvalidFrame(InvalidInput):

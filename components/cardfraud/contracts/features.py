@@ -20,8 +20,8 @@ class Feature:
         name: unique over all views; also the column name.
         aggregation: what is computed over the window; ``expression`` for on-demand features.
         default: the value where there is none, in the feature's own unit.
-        unit: unit of the value: ``count``, ``currency`` (major units), ``days``, ``share``, ``flag``,
-            ``hours``, ``ratio``.
+        unit: unit of the value: ``count``, ``currency`` (major units), ``days``, ``share``,
+            ``flag``, ``hours``, ``ratio``.
         description: one sentence for the person who reads a decision.
         window: length of the window; ``None`` for on-demand features.
     """
@@ -77,7 +77,7 @@ class StateView:
 
 
 def canonical(definition: FeatureView | StateView) -> dict[str, Any]:
-    """Return the definition as plain JSON values (durations in seconds), for digests and documents."""
+    """Return the definition as plain JSON values, durations in seconds, to be digested."""
 
     def plain(value: object) -> object:
         if isinstance(value, timedelta):

@@ -18,7 +18,7 @@ from cardfraud.errors import InvalidField
 SCHEMA_VERSION: Final = 1
 MAX_ID_LENGTH: Final = 64
 MINOR_UNITS: Final = 100
-"""Minor units in one unit of the deployment's currency; every supported currency has two decimals."""
+"""Minor units in one unit of the currency; every supported currency has two decimals."""
 MAX_AMOUNT: Final = 1_000_000
 """Largest amount of a transaction, in major units."""
 MAX_AMOUNT_MINOR: Final = MAX_AMOUNT * MINOR_UNITS
@@ -40,6 +40,7 @@ TRANSACTION_COLUMNS: Final = (
 Currency = Literal["EUR", "USD", "GBP", "CHF", "CAD", "AUD", "SEK", "NOK", "DKK", "PLN"]
 """ISO 4217 codes of the supported currencies, all with two decimals."""
 
+_PLAIN_DECIMAL = re.compile(r"^[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?\Z")
 _CARD_NUMBER = re.compile(r"^[0-9](?:[ -]?[0-9]){12,18}$")
 
 
@@ -70,6 +71,9 @@ def _no_float_noise(value: Any) -> Any:
     if isinstance(value, bool):
         msg = "must be a number"
         raise ValueError(msg)  # noqa: TRY004 (pydantic turns ValueError into a field error)
+    if isinstance(value, str) and not _PLAIN_DECIMAL.match(value):
+        msg = "must be a decimal such as 12.34"
+        raise ValueError(msg)
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
@@ -81,11 +85,11 @@ def _explicit_offset(value: Any) -> Any:
 
 
 def _in_range(value: datetime) -> datetime:
-    value = value.astimezone(UTC)
+    # Compared before it is converted: the first and the last days there are have no UTC.
     if not EARLIEST <= value < LATEST:
         msg = f"must lie in {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}"
         raise ValueError(msg)
-    return value
+    return value.astimezone(UTC)
 
 
 OpaqueId = Annotated[
