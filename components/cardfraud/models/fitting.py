@@ -20,6 +20,8 @@ from cardfraud.models.parameters import (
     RandomForestParameters,
 )
 
+_ROWS_FOR_BINS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -102,6 +104,9 @@ def _gradient_boosting(
         "min_data_in_leaf": parameters.min_samples_leaf,
         "feature_fraction": parameters.feature_share,
         "lambda_l2": parameters.l2,
+        "max_bin": parameters.max_bins,
+        # Bins are laid out from all rows up to this number, not from a sample of 200,000.
+        "bin_construct_sample_cnt": _ROWS_FOR_BINS,
         "seed": seed,
         # The same seed gives the same model: no choice of algorithm by timing, fixed row order.
         "deterministic": True,
