@@ -1,0 +1,1 @@
+"""Write the desired state of serving."""

@@ -1,0 +1,61 @@
+"""Deploy one bundle with one policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic import BaseModel, ConfigDict
+
+from cardfraud.adapters.bundles import load_bundle, load_policy
+from cardfraud.adapters.pointers import read_alias, update_tracks
+from cardfraud.contracts import keys
+from cardfraud.contracts.tracks import WHOLE, Track, Tracks
+from cardfraud.errors import Conflict
+from cardfraud.steps.deploy.config import DeployConfig
+
+if TYPE_CHECKING:
+    from cardfraud.adapters.object_store import ObjectStore
+
+_log = structlog.get_logger(__name__)
+
+
+class DeployResult(BaseModel):
+    """The desired state of serving as it is now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tracks: Tracks
+
+
+def run(config: DeployConfig, store: ObjectStore) -> DeployResult:
+    """Let the stable track serve a bundle with a policy, and give it all traffic.
+
+    Both are read and verified first, so that a track never names what a server would refuse. A
+    shadow track stays.
+
+    Raises:
+        NotFound: the alias is not set, or the bundle or policy does not exist.
+        IntegrityError: the bundle or the policy is damaged.
+        Conflict: a canary has traffic, or others kept writing the tracks first.
+    """
+    bundle = config.bundle or read_alias(store, "models", config.model, config.alias).digest
+    policy = config.policy or read_alias(store, "policies", config.model, config.alias).digest
+    load_bundle(store, config.model, bundle)
+    load_policy(store, config.model, policy)
+
+    def change(tracks: Tracks | None) -> Tracks:
+        others = dict(tracks.tracks) if tracks else {}
+        canary = others.pop("canary", None)
+        if canary is not None and canary.weight:
+            raise Conflict(
+                keys.tracks(config.model),
+                f"a canary has {canary.weight} % of the traffic",
+                hint="finish the rollout or roll it back first",
+            )
+        stable = Track(bundle=bundle, policy=policy, weight=WHOLE)
+        return Tracks(model=config.model, tracks={**others, "stable": stable})
+
+    written = update_tracks(store, config.model, change)
+    _log.info("deployed", bundle=bundle, policy=policy)
+    return DeployResult(tracks=written)

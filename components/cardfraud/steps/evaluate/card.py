@@ -1,0 +1,82 @@
+"""The model card: the facts of a candidate as Markdown, for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from cardfraud.contracts.policy import Policy
+from cardfraud.steps.evaluate.metrics import Metrics
+from cardfraud.steps.evaluate.report import figure_table
+
+_PURPOSE = """\
+Gives the probability that a card transaction is a fraud, from the features that `signature.json`
+lists. A policy, versioned apart, turns the probability into a decision."""
+
+
+def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
+    """Return the card.
+
+    Args:
+        metrics: what was measured, and the verdict.
+        policy: thresholds that were applied.
+        lineage: the candidate's ``lineage.json``.
+    """
+    origin = json.loads(lineage)
+    data, thresholds = origin["data"], policy.thresholds
+    return "\n".join(
+        [
+            f"# {metrics.model}: {metrics.algorithm}",
+            "",
+            _PURPOSE,
+            "",
+            "## Data",
+            "",
+            *_table(
+                ("period", "from", "until", "rows", "frauds"),
+                (
+                    (
+                        name,
+                        period["start"],
+                        period["end"],
+                        data["rows"][name]["rows"],
+                        data["rows"][name]["frauds"],
+                    )
+                    for name, period in data["periods"].items()
+                ),
+            ),
+            "",
+            f"Split: {data['split']}. Labels of training and validation as known at",
+            f"{data['labels_as_of']}, of the test as known at {data['test_labels_as_of']}.",
+            "",
+            "## Figures on the test period",
+            "",
+            *_table(
+                ("", "candidate", "champion"),
+                ((name.strip(), one, other) for name, one, other in figure_table(metrics)),
+            ),
+            "",
+            f"Review from {thresholds.review:.6g}, decline from {thresholds.decline:.6g}.",
+            "",
+            f"## Gate: {'passed' if metrics.verdict.passed else 'not passed'}",
+            "",
+            *(
+                f"- {'passed' if check.passed else 'FAILED'}: {check.sentence}"
+                for check in metrics.verdict.checks
+            ),
+            "",
+            "## Origin",
+            "",
+            f"- code {origin['code_revision']}, lock {origin['lock_sha256']}",
+            f"- Python {origin['environment']['python']} on {origin['environment']['platform']}",
+            f"- parameters `{json.dumps(origin['parameters'], sort_keys=True)}`",
+            f"- feature set {origin['feature_set_digest']}",
+            "",
+        ]
+    )
+
+
+def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    lines = [[str(cell) for cell in row] for row in (head, *rows)]
+    text = [f"| {' | '.join(line)} |" for line in lines]
+    return [text[0], f"|{'---|' * len(lines[0])}", *text[1:]]

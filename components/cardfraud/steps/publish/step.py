@@ -1,0 +1,130 @@
+"""Publish one candidate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from pydantic import BaseModel, ConfigDict
+
+from cardfraud.adapters.bundles import publish_bundle, publish_policy
+from cardfraud.adapters.candidates import candidate_key, read_candidate, read_candidate_file
+from cardfraud.adapters.documents import parse
+from cardfraud.adapters.pointers import alias_digest, move_alias
+from cardfraud.contracts.bundle import (
+    CARD_FILE,
+    LINEAGE_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    SIGNATURE_FILE,
+    Manifest,
+)
+from cardfraud.contracts.candidate import Candidate
+from cardfraud.contracts.digests import sha256_hex
+from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluation
+from cardfraud.contracts.policy import Policy
+from cardfraud.contracts.tracks import Alias
+from cardfraud.errors import DataRejected, IntegrityError, NotFound
+from cardfraud.steps.publish.config import PublishConfig
+
+if TYPE_CHECKING:
+    from cardfraud.adapters.object_store import ObjectStore
+    from cardfraud.adapters.registry import Tracking
+
+_log = structlog.get_logger(__name__)
+
+
+class PublishResult(BaseModel):
+    """What was published and what names it now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    manifest: Manifest
+    policy: str
+    """Digest of the policy."""
+    aliases: tuple[Alias, ...]
+    tracked_version: int
+    """Version in MLflow's registry that mirrors the bundle."""
+
+
+def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> PublishResult:
+    """Publish the bundle and the policy of a candidate, move the aliases, mirror them in MLflow.
+
+    Running it again after it was interrupted completes it.
+
+    Raises:
+        DataRejected: the candidate did not pass; says which checks failed.
+        NotFound: there is no such candidate, or it was not evaluated.
+        IntegrityError: a file is not the one that was trained or judged.
+        Conflict: the champion is no longer the one that the candidate was compared with.
+        Unavailable: the object store or MLflow does not answer; asked before anything is written.
+    """
+    tracking.check()
+    candidate = read_candidate(store, config.run_id)
+    evaluation = _passed(store, candidate)
+    files = _files(store, candidate, evaluation)
+    policy = parse(Policy, _judged(store, evaluation, POLICY_FILE), POLICY_FILE)
+    manifest = publish_bundle(store, files, candidate.model, candidate.algorithm)
+    policy_digest = publish_policy(store, candidate.model, policy)
+    moved = []
+    for alias in config.aliases:
+        moved.append(_move(store, candidate.model, alias, manifest.bundle_digest, evaluation))
+        seen = alias_digest(store, "policies", candidate.model, alias)
+        move_alias(store, "policies", candidate.model, alias, policy_digest, expected=seen)
+    version = tracking.mirror(
+        candidate.model,
+        candidate.tracked_model,
+        bundle_digest=manifest.bundle_digest,
+        tags={
+            "model_digest": manifest.model_digest,
+            "policy_digest": policy_digest,
+            "algorithm": candidate.algorithm,
+            "run_id": candidate.run_id,
+        },
+    )
+    for alias in config.aliases:
+        tracking.set_alias(candidate.model, alias, version)
+    _log.info("published", bundle=manifest.bundle_digest, aliases=config.aliases)
+    return PublishResult(
+        manifest=manifest, policy=policy_digest, aliases=tuple(moved), tracked_version=version
+    )
+
+
+def _passed(store: ObjectStore, candidate: Candidate) -> Evaluation:
+    try:
+        content = store.get(candidate_key(candidate.run_id, EVALUATION_FILE))
+    except NotFound as error:
+        raise NotFound("evaluation", candidate.run_id, hint="evaluate it first") from error
+    evaluation = parse(Evaluation, content, EVALUATION_FILE)
+    if not evaluation.passed:
+        raise DataRejected(f"candidate {candidate.run_id}", list(evaluation.reasons))
+    promised = candidate.files[MODEL_FILE]
+    if (evaluation.run_id, evaluation.model_sha256) != (candidate.run_id, promised):
+        raise IntegrityError(
+            MODEL_FILE, evaluation.model_sha256, promised, hint="evaluate it again"
+        )
+    return evaluation
+
+
+def _files(store: ObjectStore, candidate: Candidate, evaluation: Evaluation) -> dict[str, bytes]:
+    trained = (MODEL_FILE, SIGNATURE_FILE, LINEAGE_FILE)
+    files = {file: read_candidate_file(store, candidate, file) for file in trained}
+    return files | {file: _judged(store, evaluation, file) for file in (METRICS_FILE, CARD_FILE)}
+
+
+def _judged(store: ObjectStore, evaluation: Evaluation, file: str) -> bytes:
+    content = store.get(candidate_key(evaluation.run_id, file))
+    actual = sha256_hex(content)
+    if actual != evaluation.files[file]:
+        raise IntegrityError(file, evaluation.files[file], actual, hint="evaluate it again")
+    return content
+
+
+def _move(store: ObjectStore, model: str, alias: str, digest: str, evaluation: Evaluation) -> Alias:
+    """Move a bundle's alias; the one that was compared with must still name the same bundle."""
+    seen = alias_digest(store, "models", model, alias)
+    if seen == digest or alias != evaluation.compared_with:
+        expected = seen
+    else:
+        expected = evaluation.compared_bundle
+    return move_alias(store, "models", model, alias, digest, expected=expected)
