@@ -1,0 +1,105 @@
+"""From transactions and stored state to the model's input: one way for servers and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardfraud.contracts.scoring import FeatureHealth
+from cardfraud.contracts.transactions import Transaction
+from cardfraud.features import health, online, values
+from cardfraud.features.merchant_state import MerchantState
+from cardfraud.features.user_history import UserHistory
+from cardfraud.features.user_stream import StreamView
+from cardfraud.features.values import Float
+
+
+class StateRow(Protocol):
+    """State of one transaction's user and merchant, as stored; None where there is none."""
+
+    @property
+    def history(self) -> UserHistory | None:
+        """The user's daily state."""
+
+    @property
+    def stream(self) -> StreamView | None:
+        """The user's streamed state."""
+
+    @property
+    def merchant(self) -> MerchantState | None:
+        """The merchant's daily state."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoState:
+    """What stands for a row that could not be read."""
+
+    history: None = None
+    stream: None = None
+    merchant: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The features of N transactions.
+
+    Attributes:
+        values: [N] float64 by feature name, NaN where there is no value; rules read these.
+        vector: [N, F] float32, defaults filled in; the model reads this.
+        health: of each transaction's features.
+    """
+
+    values: dict[str, Float]
+    vector: NDArray[np.float32]
+    health: tuple[FeatureHealth, ...]
+
+    def row(self, index: int) -> dict[str, float]:
+        """Values of one transaction."""
+        return {name: float(column[index]) for name, column in self.values.items()}
+
+
+def assemble(transactions: Sequence[Transaction], states: Sequence[StateRow]) -> Assembly:
+    """Compute every feature of N transactions, each just before its own event time.
+
+    Args:
+        transactions: N transactions.
+        states: their N rows of state; what is too old for a transaction is not used.
+    """
+    times = [transaction.event_time_us for transaction in transactions]
+    judged = [
+        health.judge(state.history, state.stream, state.merchant, moment)
+        for state, moment in zip(states, times, strict=True)
+    ]
+    time_us = np.array(times, dtype=np.int64)
+    amount = np.array([one.amount_minor for one in transactions], dtype=np.int64)
+    users = online.user_aggregates([one.user for one in judged], times)
+    merchants = online.merchant_aggregates([one.merchant for one in judged], times)
+    stored = values.user_values(users, time_us) | values.merchant_values(merchants)
+    everything = stored | values.on_demand_values(stored, time_us, amount)
+    return Assembly(
+        values=everything,
+        vector=values.vector(everything),
+        health=tuple(
+            FeatureHealth(
+                age_seconds=one.age_seconds,
+                missing=one.missing,
+                stale=one.stale,
+                degraded=one.degraded,
+            )
+            for one in judged
+        ),
+    )
+
+
+def assemble_without_state(transactions: Sequence[Transaction]) -> Assembly:
+    """Compute what can be known without the feature store: degraded, nothing of it missing.
+
+    Nothing is called missing, because nobody knows whether the store has it.
+    """
+    assembly = assemble(transactions, [NoState()] * len(transactions))
+    broken = FeatureHealth(age_seconds=None, degraded=True)
+    return Assembly(assembly.values, assembly.vector, (broken,) * len(transactions))

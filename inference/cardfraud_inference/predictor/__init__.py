@@ -1,0 +1,1 @@
+"""The predictor: features in, probability of fraud out."""

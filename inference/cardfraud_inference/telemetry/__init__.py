@@ -1,0 +1,1 @@
+"""What the servers tell about themselves: metrics, logs and the prediction log."""

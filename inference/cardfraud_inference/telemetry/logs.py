@@ -1,0 +1,59 @@
+"""Structured logs: one JSON object a line on standard output, no payloads and no ids of users.
+
+Records of libraries (uvicorn, kserve, feast) come out in the same form.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Final
+
+import structlog
+from structlog.typing import Processor
+
+_SHARED: Final[list[Processor]] = [
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_QUIET: Final = ("kserve", "kserve.trace", "uvicorn.access", "botocore", "feast")
+
+
+def configure_logs(level: str) -> None:
+    """Send everything that is logged in this process through one structured handler."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_SHARED, structlog.processors.format_exc_info],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    # KServe configures its loggers unless they have a handler, and logs payload errors at length.
+    for name in _QUIET:
+        quiet = logging.getLogger(name)
+        quiet.handlers = [logging.NullHandler()]
+        quiet.propagate = name not in {"kserve.trace", "uvicorn.access"}
+        quiet.setLevel(logging.WARNING)
+
+
+def logger(name: str) -> Any:
+    """Return the structured logger of a module."""
+    return structlog.stdlib.get_logger(name)

@@ -1,0 +1,81 @@
+"""Prometheus metrics of both servers: their names, which do not change, and their one registry.
+
+KServe serves ``/metrics`` from prometheus-client's default registry, so everything is in there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+# Otherwise each counter and histogram has a second series that nothing reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+MILLISECONDS: Final = (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000)
+"""Upper edges of the latency buckets, in milliseconds."""
+AGES: Final = (1, 10, 60, 600, 3_600, 21_600, 43_200, 86_400, 172_800, 604_800)
+"""Upper edges of the feature age buckets, in seconds."""
+SCORES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
+
+STAGE_MILLISECONDS: Final = Histogram(
+    "cardfraud_stage_milliseconds",
+    "Time that one stage of answering a request took, in milliseconds.",
+    ["stage"],
+    buckets=MILLISECONDS,
+)
+REQUESTS: Final = Counter(
+    "cardfraud_requests_total",
+    "Requests by protocol (v1, v2, grpc, other) and HTTP or gRPC status.",
+    ["protocol", "status"],
+)
+INSTANCES: Final = Counter("cardfraud_instances_total", "Instances that were answered.")
+DECISIONS: Final = Counter("cardfraud_decisions_total", "Decisions.", ["track", "decision"])
+SCORE: Final = Histogram(
+    "cardfraud_score", "Probability of fraud of each instance.", ["track"], buckets=SCORES
+)
+MISSING: Final = Counter(
+    "cardfraud_features_missing_total", "Entities that the feature store did not know.", ["entity"]
+)
+STALE: Final = Counter(
+    "cardfraud_features_stale_total", "States older than their time to live.", ["view"]
+)
+DEGRADED: Final = Counter("cardfraud_degraded_total", "Instances answered on less than all.")
+FEATURE_AGE_SECONDS: Final = Histogram(
+    "cardfraud_feature_age_seconds", "Age of the oldest state of an instance.", buckets=AGES
+)
+FEATURE_STORE_ERRORS: Final = Counter(
+    "cardfraud_feature_store_errors_total", "Failed reads of the feature store.", ["kind"]
+)
+PREDICTOR_ERRORS: Final = Counter(
+    "cardfraud_predictor_errors_total", "Failed calls of the predictor.", ["kind"]
+)
+PREDICTION_LOG_ROWS: Final = Counter(
+    "cardfraud_prediction_log_rows_total",
+    "Rows of the prediction log by outcome: queued, written, dropped.",
+    ["outcome"],
+)
+PREDICTION_LOG_WAITING: Final = Gauge(
+    "cardfraud_prediction_log_waiting", "Rows of the prediction log not yet written."
+)
+PREDICTION_LOG_ERRORS: Final = Counter(
+    "cardfraud_prediction_log_errors_total", "Failed writes of the prediction log."
+)
+SERVING: Final = Gauge(
+    "cardfraud_serving",
+    "1 for what this process serves.",
+    ["server", "track", "bundle", "policy", "feature_set"],
+)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Measure one stage, also when it fails."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        STAGE_MILLISECONDS.labels(name).observe((time.perf_counter() - started) * 1_000)

@@ -1,0 +1,1 @@
+"""The transformer: a transaction in, a decision out."""
