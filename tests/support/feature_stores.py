@@ -62,15 +62,11 @@ def labels(rows: Iterable[tuple[str, bool, datetime, int]] = ()) -> pl.DataFrame
     )
 
 
-def put_days(
-    store: ObjectStore, table: pl.DataFrame, marks: pl.DataFrame | None = None
-) -> None:
+def put_days(store: ObjectStore, table: pl.DataFrame, marks: pl.DataFrame | None = None) -> None:
     """Write a table of transactions as validated days, and its labels as raw ones."""
     days = table.with_columns(day=pl.col("event_time").dt.date())
     for (day,), rows in days.group_by("day"):
-        store.put_frame(
-            keys.partition(keys.VALIDATED_TRANSACTIONS, day), rows.drop("day")
-        )
+        store.put_frame(keys.partition(keys.VALIDATED_TRANSACTIONS, day), rows.drop("day"))
     if marks is not None:
         dated = marks.join(days.select("transaction_id", "day"), on="transaction_id")
         for (day,), rows in dated.group_by("day"):

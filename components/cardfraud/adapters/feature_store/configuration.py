@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from feast import FeatureStore as FeastStore
 from feast.infra.online_stores.redis import RedisOnlineStoreConfig
@@ -17,7 +15,6 @@ from cardfraud.contracts import keys
 
 KEY_SERIALIZATION: Final = 3
 """Version of Feast's layout of keys in Redis; another one would not find what is stored."""
-_METRICS: Final = "feast.metrics"
 _REGISTRY_STORE: Final = "cardfraud.adapters.feature_store.registry_store.ObjectRegistryStore"
 
 
@@ -52,8 +49,4 @@ def open_store(
         entity_key_serialization_version=KEY_SERIALIZATION,
         **extra,
     )
-    # Feast's own metrics are loaded by the first read, and their loading switches the Prometheus
-    # client of the process to files, through the environment. Feast goes on without them where
-    # they cannot be imported.
-    sys.modules.setdefault(_METRICS, cast("ModuleType", None))
     return FeastStore(config=config)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cardfraud.adapters.feature_store import online
+from cardfraud.adapters.feature_store.loading import load_feast
 from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts import keys
@@ -43,6 +44,7 @@ class FeatureStore:
         Raises:
             Conflict: somebody else writes the registry at the same time.
         """
+        load_feast()
         from cardfraud.adapters.feature_store.repository import build_repository
 
         repository = build_repository(self.settings.project, self._objects.bucket)
@@ -63,6 +65,7 @@ class FeatureStore:
         Raises:
             IntegrityError: there is no registry or project, or it has another feature set.
         """
+        load_feast()
         from feast.protos.feast.core.Registry_pb2 import Registry
 
         from cardfraud.adapters.feature_store.repository import DIGEST_TAG
@@ -222,6 +225,7 @@ class FeatureStore:
         return self._open(offline=True)
 
     def _open(self, *, offline: bool) -> Any:
+        load_feast()
         from cardfraud.adapters.feature_store.configuration import open_store
 
         return open_store(self.settings, self._objects, offline=offline)

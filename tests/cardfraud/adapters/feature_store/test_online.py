@@ -95,7 +95,9 @@ def test_reading_nobody_asks_nobody() -> None:
 
 def object_store_settings() -> ObjectStoreSettings:
     """Return settings of a place that nobody calls."""
-    return ObjectStoreSettings(endpoint_url="http://127.0.0.1:1", access_key_id="none", secret_access_key="none")
+    return ObjectStoreSettings(
+        endpoint_url="http://127.0.0.1:1", access_key_id="none", secret_access_key="none"
+    )
 
 
 def test_state_past_its_ttl_is_flagged_and_not_served(

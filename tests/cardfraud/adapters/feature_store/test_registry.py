@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from feast.protos.feast.core.Registry_pb2 import Registry
 
@@ -66,7 +70,9 @@ def test_the_registry_holds_every_feature_of_the_definitions(endpoints: Endpoint
     feature_store(endpoints).apply()
     registry = Registry()
     registry.ParseFromString(object_store(endpoints).get(keys.FEAST_REGISTRY))
-    found = {view.spec.name: [f.name for f in view.spec.features] for view in registry.feature_views}
+    found = {
+        view.spec.name: [f.name for f in view.spec.features] for view in registry.feature_views
+    }
     found |= {
         view.spec.name: [f.name for f in view.spec.features]
         for view in registry.on_demand_feature_views
@@ -74,6 +80,22 @@ def test_the_registry_holds_every_feature_of_the_definitions(endpoints: Endpoint
     named = [name for view in FEATURE_VIEWS for name in found[view.name]]
     assert sorted(named) == sorted(FEATURE_NAMES)
     assert {view.name for view in (*FEATURE_VIEWS, *STATE_VIEWS)} == set(found)
+
+
+def test_using_the_store_leaves_the_process_its_metrics() -> None:
+    """Feast's import does not switch the Prometheus client of the process to files."""
+    program = (
+        "import os\n"
+        "from cardfraud.adapters.feature_store.loading import load_feast\n"
+        "load_feast()\n"
+        "from prometheus_client import values\n"
+        "print([n for n in os.environ if n.startswith('PROMETHEUS')], values.ValueClass.__name__)"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PROMETHEUS")}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=clean
+    )
+    assert answer.stdout.strip() == "[] MutexValue"
 
 
 def test_two_writers_of_the_registry_do_not_overwrite_each_other(endpoints: Endpoints) -> None:

@@ -110,7 +110,9 @@ def test_a_training_set_loses_no_row_and_equals_the_oracle(endpoints: Endpoints)
     for view in STORED_VIEWS:
         for feature in view.features:
             assert found[feature.name].to_list() == [row[feature.name] for row in expected]
-    for row, (_, moment, amount), want in zip(found.iter_rows(named=True), asked, expected, strict=True):
+    for row, (_, moment, amount), want in zip(
+        found.iter_rows(named=True), asked, expected, strict=True
+    ):
         mean = want["avg_amount"]
         assert row["amount"] == pytest.approx(amount / 100)
         assert (row["hour_of_day"], row["day_of_week"]) == (moment.hour, moment.weekday())
@@ -150,8 +152,6 @@ def test_a_view_without_values_is_named(endpoints: Endpoints) -> None:
     """Asking before anything was featurized says which folder is empty."""
     store = feature_store(endpoints)
     store.apply()
-    table = pl.DataFrame(
-        {"transaction_id": ["t1"], "event_time": [START], "amount_minor": [1]}
-    )
+    table = pl.DataFrame({"transaction_id": ["t1"], "event_time": [START], "amount_minor": [1]})
     with pytest.raises(InvalidFrame, match="no partitions"):
         store.training_set(table)

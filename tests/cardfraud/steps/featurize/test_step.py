@@ -1,0 +1,93 @@
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from cardfraud.contracts import keys
+from cardfraud.errors import IntegrityError, NotFound
+from cardfraud.features import batch, values
+from cardfraud.features.definitions import FEATURE_NAMES, STORED_VIEWS, feature_set_digest
+from cardfraud.steps.featurize.config import FeaturizeConfig
+from cardfraud.steps.featurize.step import run
+from cardfraud_pipelines.local import Endpoints
+from tests.support.feature_stores import START, feature_store, history, labels, put_days
+from tests.support.stores import object_store
+
+FIRST = START.date()
+CONFIG = FeaturizeConfig(start=FIRST, end=FIRST + timedelta(days=6))
+
+
+def test_the_values_are_the_definitions_values(endpoints: Endpoints) -> None:
+    """What a training set reads back is what the definitions say, to the last bit of float32."""
+    objects, store, table = object_store(endpoints), feature_store(endpoints), history(40)
+    marks = labels([("t001", True, START + timedelta(days=1), 0)])
+    store.apply()
+    put_days(objects, table, marks)
+    calls: list[tuple[int, int]] = []
+    result = run(CONFIG, objects, store, lambda done, total: calls.append((done, total)))
+    assert (result.rows, result.rows_read) == (40, 40)
+    assert result.feature_set == feature_set_digest()
+    assert calls[-1] == (6 * len(STORED_VIEWS), 6 * len(STORED_VIEWS))
+    shuffled = table.sample(fraction=1.0, shuffle=True, seed=3)
+    found = store.training_set(shuffled)
+    expected = values.vector(batch.all_values(shuffled, marks))
+    assert np.array_equal(values.vector(batch.vector_from_frame(found, FEATURE_NAMES)), expected)
+
+
+def test_featurizing_again_writes_the_same_bytes(endpoints: Endpoints) -> None:
+    """A rerun, also of some days only, gives the same names and the same bytes."""
+    objects, store = object_store(endpoints), feature_store(endpoints)
+    store.apply()
+    put_days(objects, history(40))
+    run(CONFIG, objects, store)
+    before = {key: objects.get(key) for key in objects.keys("features/")}
+    run(CONFIG, objects, store)
+    some = CONFIG.model_copy(update={"start": FIRST + timedelta(days=3)})
+    assert len(run(some, objects, store).days) == 3
+    assert {key: objects.get(key) for key in objects.keys("features/")} == before
+    assert len(before) == 6 * len(STORED_VIEWS) + 2
+
+
+def test_only_the_days_that_were_asked_for_are_written(endpoints: Endpoints) -> None:
+    """Later days are neither read nor written, so that the future cannot be seen."""
+    objects, store = object_store(endpoints), feature_store(endpoints)
+    store.apply()
+    put_days(objects, history(40))
+    day = FIRST + timedelta(days=2)
+    result = run(FeaturizeConfig(start=day, end=day), objects, store)
+    assert result.days == (day,)
+    written = {k for k in objects.keys("features/values/")}
+    assert written == {keys.partition(keys.values_folder(v.name), day) for v in STORED_VIEWS}
+    assert result.rows_read == history(40).filter(pl.col("event_time").dt.date() <= day).height
+
+
+def test_a_store_that_was_not_applied_is_refused(endpoints: Endpoints) -> None:
+    """Values are not written for a registry of other definitions, or of none."""
+    objects = object_store(endpoints)
+    put_days(objects, history())
+    with pytest.raises(IntegrityError):
+        run(CONFIG, objects, feature_store(endpoints))
+    assert list(objects.keys("features/")) == []
+
+
+def test_no_validated_day_is_said_so(endpoints: Endpoints) -> None:
+    """Without validated transactions the step says which step comes first."""
+    store = feature_store(endpoints)
+    store.apply()
+    with pytest.raises(NotFound, match="run the validate step first"):
+        run(CONFIG, object_store(endpoints), store)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"start": date(2024, 3, 2), "end": date(2024, 3, 1)},
+        {"start": FIRST, "end": FIRST, "snapshot_day": FIRST + timedelta(days=2)},
+    ],
+)
+def test_days_that_make_no_sense_are_refused(fields: dict[str, date]) -> None:
+    """An end before the start, or a snapshot of days that are not read, is an error."""
+    with pytest.raises(ValidationError):
+        FeaturizeConfig(**fields)
