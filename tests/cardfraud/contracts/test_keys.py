@@ -1,0 +1,31 @@
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardfraud.contracts import keys
+
+
+@given(st.dates(date(2000, 1, 1), date(2099, 12, 31)))
+def test_a_partition_tells_its_day(day: date) -> None:
+    """The day of a partition can be read back from its key, and keys sort as days do."""
+    key = keys.partition(keys.RAW_TRANSACTIONS, day)
+    assert keys.partition_day(key) == day
+    assert keys.partition_day(keys.raw_manifest(day)) == day
+    assert (key < keys.partition(keys.RAW_TRANSACTIONS, date(2024, 1, 1))) == (
+        day < date(2024, 1, 1)
+    )
+
+
+def test_a_bundle_prefix_has_a_boundary() -> None:
+    """The prefix of one digest is no prefix of another bundle's files."""
+    assert not keys.bundle_prefix("fraud", "sha256-12").startswith(
+        keys.bundle_prefix("fraud", "sha256-1")
+    )
+
+
+def test_prediction_objects_sort_by_their_sequence() -> None:
+    """Objects of one writer sort in the order in which they were written."""
+    day = date(2024, 1, 1)
+    names = [keys.predictions("fraud", day, "w", number) for number in (2, 10, 100)]
+    assert names == sorted(names)
