@@ -207,7 +207,7 @@ class FeatureStore:
                 client.close()
 
     async def close_async(self) -> None:
-        """Close the connection of :meth:`read_online_async`, on the event loop that it belongs to."""
+        """Close the connection of :meth:`read_online_async`, on its own event loop."""
         client = online.connection(self.__dict__.pop("_serving", None), "_client_async")
         if client is not None:
             await client.aclose()

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from feast.protos.feast.core.Registry_pb2 import Registry
@@ -31,7 +32,7 @@ def test_a_store_without_a_registry_is_refused(endpoints: Endpoints) -> None:
 
 
 def test_an_applied_store_carries_the_digest(endpoints: Endpoints) -> None:
-    """After apply every process finds the digest of the definitions, however often it is applied."""
+    """After apply every process finds the digest, however often it is applied."""
     feature_store(endpoints).apply()
     feature_store(endpoints).apply()
     assert feature_store(endpoints).check() == feature_set_digest()
@@ -104,7 +105,7 @@ def test_two_writers_of_the_registry_do_not_overwrite_each_other(endpoints: Endp
     first, second = (
         ObjectRegistryStore(
             ObjectRegistryConfig(path=keys.FEAST_REGISTRY, object_store=object_store(endpoints)),
-            None,
+            Path(),
         )
         for _ in range(2)
     )

@@ -58,7 +58,7 @@ def test_only_the_days_that_were_asked_for_are_written(endpoints: Endpoints) -> 
     day = FIRST + timedelta(days=2)
     result = run(FeaturizeConfig(start=day, end=day), objects, store)
     assert result.days == (day,)
-    written = {k for k in objects.keys("features/values/")}
+    written = set(objects.keys("features/values/"))
     assert written == {keys.partition(keys.values_folder(v.name), day) for v in STORED_VIEWS}
     assert result.rows_read == history(40).filter(pl.col("event_time").dt.date() <= day).height
 
