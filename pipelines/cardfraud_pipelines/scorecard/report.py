@@ -1,0 +1,77 @@
+"""The scorecard as a table on the terminal."""
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cardfraud_pipelines.scorecard.book import TOLERANCE
+from cardfraud_pipelines.scorecard.result import Figures, ModelRow, ScorecardResult
+
+
+def scorecard_table(result: ScorecardResult) -> RenderableType:
+    """Return the table and the notes below it."""
+    table = Table(
+        title=f"{result.test_start}, {result.test_days} days: "
+        f"{result.test_rows:,} transactions, {result.test_frauds:,} frauds"
+    )
+    table.add_column("Model")
+    table.add_column("Figures")
+    for heading in ("AUC\nROC", "Average\nprecision", "Card\nprecision@100", "of the\nceiling"):
+        table.add_column(heading, justify="right")
+    for row in result.models:
+        _add(table, row)
+    ceiling = result.card_precision_ceiling
+    table.add_row("Perfect scorer", "ceiling", "1.000", "1.000", f"{ceiling:.3f}", "100 %")
+    return Group(table, *_notes(result))
+
+
+def print_scorecard(result: ScorecardResult, console: Console | None = None) -> None:
+    """Print the scorecard."""
+    (console or Console()).print(scorecard_table(result))
+
+
+def _add(table: Table, row: ModelRow) -> None:
+    if row.published is not None:
+        published = row.published
+        table.add_row(
+            row.name,
+            "published",
+            f"{published.auc_roc:.3f}",
+            f"{published.average_precision:.3f}",
+            f"{published.card_precision:.3f}",
+            "",
+        )
+    if row.set_up == "book":
+        table.add_row(row.name, "run here", *_cells(row.figures))
+        return
+    for seed, figures in row.runs.items():
+        table.add_row(row.name, f"ours, seed {seed}", *_cells(figures))
+    table.add_row(row.name, f"ours, mean of {len(row.runs)}", *_cells(row.figures), style="bold")
+
+
+def _cells(figures: Figures) -> tuple[str, str, str, str]:
+    return (
+        f"{figures.auc_roc:.3f}",
+        f"{figures.average_precision:.3f}",
+        f"{figures.card_precision:.3f}",
+        f"{figures.share_of_ceiling:.0%}".replace("%", " %"),
+    )
+
+
+def _notes(result: ScorecardResult) -> list[Text]:
+    notes = []
+    for row in result.models:
+        if row.difference is not None:
+            within = "within" if row.difference <= TOLERANCE else "NOT within"
+            notes.append(
+                f"{row.name}: {row.difference:.4f} from the book, {within} {TOLERANCE} of it."
+            )
+        if row.onnx_parity is not None:
+            notes.append(
+                f"{row.name}: fitted on {row.train_rows:,} rows; exported graph and model "
+                f"differ by at most {row.onnx_parity:.1e}."
+            )
+    if not any(row.published for row in result.models):
+        notes.append("The book publishes no figures for these days.")
+    notes.append(f"Published figures: {result.source_of_published}.")
+    return [Text(note) for note in notes]

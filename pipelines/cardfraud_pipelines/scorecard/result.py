@@ -1,0 +1,61 @@
+"""What a run of the scorecard found."""
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from cardfraud_pipelines.scorecard.book import BookFigures
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Figures(_Frozen):
+    """What one scorer reaches on the test rows.
+
+    ``card_precision`` is Card Precision@100, the mean over the test days; ``share_of_ceiling`` is
+    that mean over what a perfect scorer reaches on the same rows.
+    """
+
+    auc_roc: float
+    average_precision: float
+    card_precision: float
+    share_of_ceiling: float
+
+
+class ModelRow(_Frozen):
+    """One model of the scorecard.
+
+    ``set_up`` says whose features and training days were used. ``published`` holds the book's
+    figures where it has them for this very week; ``difference`` is the largest absolute difference
+    from them. ``runs`` has the figures of each seed; ``figures`` is their mean.
+    """
+
+    name: str
+    set_up: Literal["book", "ours"]
+    train_rows: int
+    train_frauds: int
+    features: int
+    figures: Figures
+    runs: dict[int, Figures]
+    published: BookFigures | None = None
+    difference: float | None = None
+    parameters: dict[str, Any] = {}
+    onnx_parity: float | None = None
+    """Largest difference between model and exported graph over the test rows and seeds."""
+
+
+class ScorecardResult(_Frozen):
+    """The whole scorecard."""
+
+    test_start: date
+    test_days: int
+    test_rows: int
+    test_frauds: int
+    card_precision_ceiling: float
+    configuration_digest: str
+    """SHA-256 of our configuration, which was fixed before any test week was scored."""
+    source_of_published: str
+    models: tuple[ModelRow, ...]
