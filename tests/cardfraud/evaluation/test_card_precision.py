@@ -27,8 +27,9 @@ def test_a_missed_card_stays() -> None:
 
 def test_a_card_counts_once_with_its_highest_score() -> None:
     """Many transactions of one card take one of the k places, and any fraud compromises it."""
-    found = card_precision([1, 1, 1], ["A", "A", "B"], [0, 1, 1], [0.9, 0.0, 0.5], k=2)
-    assert found.daily == (1.0,)
+    rows = ([1, 1, 1, 1], ["A", "A", "B", "C"], [0, 1, 0, 0], [0.9, 0.0, 0.5, 0.4])
+    assert card_precision(*rows, k=1).daily == (1.0,)
+    assert card_precision(*rows, k=2).daily == (0.5,)
 
 
 def test_the_ceiling_is_what_a_perfect_scorer_gets() -> None:

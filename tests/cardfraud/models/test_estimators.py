@@ -5,11 +5,14 @@ import warnings
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from cardfraud.errors import IntegrityError, InvalidFrame, InvalidSetting
 from cardfraud.evaluation.classification import auc_roc
 from cardfraud.models.export import FEATURE_NAMES_KEY
+from cardfraud.models.matrix import Float32Matrix
 from cardfraud.models.parameters import ESTIMATORS
 from cardfraud.models.parity import TOLERANCE, onnx_probability, parity, require_parity
 from cardfraud.models.training import TrainedModel, fit
@@ -56,11 +59,27 @@ def test_the_export_gives_the_same_probabilities(model: TrainedModel) -> None:
         assert require_parity(model, graph, x) <= TOLERANCE
 
 
-def test_the_export_agrees_next_to_every_threshold(model: TrainedModel) -> None:
-    """Rows one float32 step above and below training values take the same branch in both."""
+def test_the_export_agrees_on_and_next_to_every_threshold(model: TrainedModel) -> None:
+    """Rows that hold a tree's very threshold, or a neighbour of it, take the same branch in both."""
     graph = model.to_onnx(NAMES)
+    x = _on_thresholds(graph)
     for towards in (np.float32(np.inf), np.float32(-np.inf)):
-        assert parity(model, graph, np.nextafter(TRAIN.x, towards)) <= TOLERANCE
+        assert parity(model, graph, np.nextafter(x, towards)) <= TOLERANCE
+    assert parity(model, graph, x) <= TOLERANCE
+
+
+def _on_thresholds(graph: bytes) -> Float32Matrix:
+    """Test rows, each with one feature set to a threshold of the graph (as they are, if linear)."""
+    attributes = {
+        attribute.name: helper.get_attribute_value(attribute)
+        for node in onnx.load_from_string(graph).graph.node
+        for attribute in node.attribute
+    }
+    values = np.asarray(attributes.get("nodes_values", ()), dtype=np.float32)
+    columns = np.asarray(attributes.get("nodes_featureids", ()), dtype=np.int64)
+    x = np.resize(TEST.x, (max(len(values), 1_000), len(NAMES)))
+    x[np.arange(len(values)), columns] = values
+    return x
 
 
 def test_the_export_agrees_on_extreme_values(model: TrainedModel) -> None:
