@@ -50,9 +50,8 @@ class Supervisor:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = (self.folder / "lock").open("a+", encoding="utf-8")
         try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # released by the kernel, come what may
+            # The kernel releases it when this process ends, in whatever way.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.close()
             raise StackInUse(self.folder) from error
