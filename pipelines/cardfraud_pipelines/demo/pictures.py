@@ -81,7 +81,7 @@ def differences(replayed: Replayed) -> str:
     with picture() as drawing:
         gap = np.abs(replayed.served - replayed.offline)
         gap = np.clip(np.nan_to_num(gap, nan=1.0), 1e-12, 1.0)
-        drawing.axes.hist(gap, bins=np.logspace(-12, 0, 49), color=BLUE)
+        drawing.axes.hist(gap, bins=list(np.logspace(-12, 0, 49)), color=BLUE)
         drawing.axes.axvline(TOLERANCE, color=RED, linewidth=1.0)
         drawing.axes.text(
             TOLERANCE,
@@ -102,7 +102,7 @@ def scores_by_truth(outcome: DemoOutcome) -> str:
     """Served scores of good and fraudulent transactions, with the thresholds."""
     replayed = outcome.replayed
     with picture() as drawing:
-        bins = np.linspace(0, 1, 41)
+        bins = list(np.linspace(0, 1, 41))
         score = np.nan_to_num(replayed.served)
         drawing.axes.hist(score[~replayed.fraud], bins=bins, color=PALE, label="legitimate")
         drawing.axes.hist(score[replayed.fraud], bins=bins, color=RED, alpha=0.8, label="fraud")

@@ -1,12 +1,10 @@
 """The dates of a demo: what is history, what is trained on, chosen on, judged on and replayed.
 
 Everything is counted back from the first replayed day R, the demo's "today". Labels take seven
-days to arrive, so the last week before R has none that may be used::
+days to settle, so each span begins one label delay after the one before it ends: whoever stood at
+its beginning would not have known more. The same holds for R itself::
 
-    train [R-28-n, R-28)   delay   validation [R-21, R-14)   test [R-14, R-7)   delay   R ...
-
-Validation begins one label delay after training ends, because a model that goes live then would
-not have known more.
+    train [R-35-n, R-35)  delay  validation [R-28, R-21)  delay  test [R-14, R-7)  delay  R ...
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ from cardfraud.errors import InvalidSetting
 
 WEEK: Final = timedelta(days=7)
 MINIMUM_TRAIN_DAYS: Final = 14
+HELD_OUT_DAYS: Final = 2 * WEEK.days + 3 * LABEL_DELAY.days
+"""Days between the end of training and the first replayed day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def make_plan(
     """
     if replay_days < 1:
         raise InvalidSetting("replay-days", "must be at least 1")
-    needed = 28 + MINIMUM_TRAIN_DAYS + replay_days
+    needed = HELD_OUT_DAYS + MINIMUM_TRAIN_DAYS + replay_days
     if len(days) < needed:
         raise InvalidSetting(
             "data", f"{len(days)} days are too few", hint=f"the demo needs at least {needed}"
@@ -88,8 +88,8 @@ def make_plan(
         raise InvalidSetting(
             "today", f"{first} leaves too few days", hint=f"the data has {days[0]} to {days[-1]}"
         )
-    test = Span(first - 2 * WEEK, first - WEEK)
-    validation = Span(test.start - WEEK, test.start)
+    test = _week_before(first - LABEL_DELAY)
+    validation = _week_before(test.start - LABEL_DELAY)
     train_end = validation.start - LABEL_DELAY
     train_start = max(train_end - timedelta(days=train_days), days[0])
     return Plan(
@@ -99,3 +99,7 @@ def make_plan(
         test=test,
         replay=Span(first, first + timedelta(days=replay_days)),
     )
+
+
+def _week_before(end: date) -> Span:
+    return Span(end - WEEK, end)

@@ -115,7 +115,7 @@ def _models(outcome: DemoOutcome, folder: Path) -> Markup:
                 page.Cell(f"{model.onnx_difference:.1e}", "n"),
             ]
         )
-    checks = [
+    checks: list[list[str | page.Cell]] = [
         [check.name, page.verdict(passed=check.passed), check.sentence]
         for check in outcome.verdict.checks
     ]

@@ -14,7 +14,7 @@ def test_no_span_reads_what_was_not_known_when_it_was_used() -> None:
     plan = make_plan(DAYS, replay_days=1, train_days=42, today=date(2018, 8, 8))
 
     assert plan.validation.start - plan.train.end >= LABEL_DELAY
-    assert plan.test.start >= plan.validation.end
+    assert plan.test.start - plan.validation.end >= LABEL_DELAY
     assert plan.replay.start - plan.test.end >= LABEL_DELAY
     assert plan.history.end == plan.replay.start == date(2018, 8, 8)
     assert len(plan.train.days) == 42
