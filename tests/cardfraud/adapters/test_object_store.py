@@ -1,0 +1,205 @@
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from polars.testing import assert_frame_equal
+from pydantic import SecretStr, ValidationError
+
+from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings, encode_frame
+from cardfraud.contracts.digests import sha256_hex
+from cardfraud.errors import Conflict, InvalidFrame, NotFound, Unavailable
+from cardfraud_pipelines.local import Endpoints
+from tests.support.stores import object_store
+from tests.support.transactions import transactions
+
+
+@pytest.fixture
+def store(endpoints: Endpoints) -> ObjectStore:
+    """Return a store on a fresh bucket."""
+    return object_store(endpoints)
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Keep a loopback port that nobody listens on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_what_is_put_is_got(store: ObjectStore) -> None:
+    """An object's bytes come back, and a second put replaces them and the tag."""
+    first = store.put("a/b.bin", b"one")
+    assert store.get("a/b.bin") == b"one"
+    assert store.get_tagged("a/b.bin").etag == first
+    assert store.put("a/b.bin", b"two") != first
+    assert store.get("a/b.bin") == b"two"
+
+
+def test_an_absent_object_is_named(store: ObjectStore) -> None:
+    """Reading what isn't there names the whole address; deleting it is no error."""
+    assert not store.exists("a/nothing")
+    with pytest.raises(NotFound, match=f"s3://{store.bucket}/a/nothing"):
+        store.get("a/nothing")
+    store.delete("a/nothing")
+
+
+def test_an_absent_bucket_is_named(endpoints: Endpoints) -> None:
+    """A bucket that doesn't exist is said to be absent, and not the object in it."""
+    settings = object_store(endpoints).settings.model_copy(update={"bucket": "not-there"})
+    store = ObjectStore(settings)
+    for call in (lambda: store.put("a", b"x"), lambda: list(store.keys("a"))):
+        with pytest.raises(NotFound, match="bucket 'not-there'"):
+            call()
+
+
+def test_making_a_bucket_twice_is_fine(endpoints: Endpoints) -> None:
+    """A bucket is created where it is missing, and left alone where it is there."""
+    name = f"{endpoints.bucket}-more"
+    store = ObjectStore(object_store(endpoints).settings.model_copy(update={"bucket": name}))
+    store.make_bucket()
+    store.put("a", b"x")
+    store.make_bucket()
+    assert store.get("a") == b"x"
+
+
+def test_deleted_is_gone(store: ObjectStore) -> None:
+    """A deleted object doesn't exist any more."""
+    store.put("a", b"x")
+    assert store.exists("a")
+    store.delete("a")
+    assert not store.exists("a")
+
+
+def test_listings_are_whole_and_in_order(store: ObjectStore) -> None:
+    """A prefix lists every key below it, in order, over more than one page."""
+    names = [f"many/{number:04d}" for number in range(1_005)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.put(name, b""), reversed(names)))
+    store.put("other", b"")
+    assert list(store.keys("many/")) == names
+    assert list(store.keys("none/")) == []
+
+
+def test_only_one_of_many_writers_is_first(store: ObjectStore) -> None:
+    """Of eight writers of one new key one succeeds, and the others get a conflict."""
+
+    def write(number: int) -> bool:
+        try:
+            store.put_if_absent("race", str(number).encode())
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(8)))
+    assert won.count(True) == 1
+    assert store.get("race") == str(won.index(True)).encode()
+
+
+def test_a_stale_tag_changes_nothing(store: ObjectStore) -> None:
+    """A write with the tag of an earlier content is refused and changes nothing."""
+    store.put("a", b"one")
+    tag = store.get_tagged("a").etag
+    newer = store.put_if_match("a", b"two", tag)
+    with pytest.raises(Conflict):
+        store.put_if_match("a", b"three", tag)
+    assert store.get("a") == b"two"
+    store.put_if_match("a", b"three", newer)
+    assert store.get("a") == b"three"
+
+
+def test_this_server_honours_conditional_writes(store: ObjectStore) -> None:
+    """The probe passes on a server with conditional writes, and leaves nothing behind."""
+    store.check_conditional_writes()
+    assert list(store.keys("aliases/")) == []
+
+
+class CarelessStore(ObjectStore):
+    """A store whose server would ignore the condition."""
+
+    def put_if_absent(self, key: str, content: bytes) -> str:
+        """Write without the condition."""
+        return self.put(key, content)
+
+
+def test_a_careless_server_is_found_out(store: ObjectStore) -> None:
+    """A server that overwrites what it was told not to is refused, and the probe is removed."""
+    careless = CarelessStore(store.settings)
+    with pytest.raises(Unavailable, match="If-None-Match"):
+        careless.check_conditional_writes()
+    assert list(store.keys("aliases/")) == []
+
+
+def test_a_frame_comes_back_as_it_was(store: ObjectStore) -> None:
+    """A table comes back with its types, microseconds in UTC included; its checksum is told."""
+    rows = transactions([{}, {"segment": "new"}])
+    digest = store.put_frame("rows.parquet", rows)
+    assert_frame_equal(store.get_frame("rows.parquet"), rows)
+    assert digest == sha256_hex(store.get("rows.parquet"))
+
+
+@pytest.mark.parametrize("cut", [0, 3, 200, -1])
+def test_a_truncated_frame_is_named(store: ObjectStore, cut: int) -> None:
+    """A Parquet object that was cut off anywhere gives an error with its key."""
+    store.put("rows.parquet", encode_frame(transactions([{}] * 50))[:cut])
+    with pytest.raises(InvalidFrame, match=r"rows\.parquet: cannot be read as Parquet"):
+        store.get_frame("rows.parquet")
+
+
+def test_the_same_rows_are_the_same_bytes() -> None:
+    """Encoding a table twice gives the same bytes."""
+    rows = transactions([{}] * 50)
+    assert encode_frame(rows) == encode_frame(rows.clone())
+
+
+def test_an_endpoint_that_is_down_is_unavailable() -> None:
+    """Where nothing listens every call says that the store is unavailable, and where it was."""
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        store = ObjectStore(
+            ObjectStoreSettings(
+                endpoint_url=url,
+                access_key_id="key",
+                secret_access_key=SecretStr("secret"),
+                attempts=1,
+            )
+        )
+        calls = (
+            lambda: store.get("a"),
+            lambda: store.put("a", b""),
+            lambda: store.exists("a"),
+            lambda: store.delete("a"),
+            lambda: list(store.keys("a")),
+            store.make_bucket,
+        )
+        for call in calls:
+            with pytest.raises(Unavailable, match=url) as caught:
+                call()
+            assert caught.value.retryable
+
+
+def test_wrong_credentials_are_told_without_the_secret(endpoints: Endpoints) -> None:
+    """A refused secret gives an error that says so and doesn't repeat it."""
+    secret = "not-the-secret-of-anybody"
+    settings = object_store(endpoints).settings.model_copy(
+        update={"secret_access_key": SecretStr(secret)}
+    )
+    if endpoints.s3_server == "moto":
+        pytest.skip("moto's server takes any credentials")
+    with pytest.raises(Unavailable, match="refused the credentials") as caught:
+        ObjectStore(settings).get("a")
+    assert secret not in str(caught.value)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are read from CARDFRAUD_S3_ variables, never show the secret, and don't change."""
+    monkeypatch.setenv("CARDFRAUD_S3_BUCKET", "elsewhere")
+    monkeypatch.setenv("CARDFRAUD_S3_SECRET_ACCESS_KEY", "hush")
+    settings = ObjectStoreSettings()
+    assert settings.bucket == "elsewhere"
+    assert "hush" not in repr(settings)
+    with pytest.raises(ValidationError):
+        settings.bucket = "another"  # type: ignore[misc]
