@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import structlog
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import CliApp, SettingsError
 
@@ -21,6 +22,8 @@ def execute(
 ) -> int:
     """Read the configuration from the command line, run, print the result as JSON.
 
+    Logs go to standard error, one JSON document a line, so that standard output is the result.
+
     Args:
         config: gives the options; nested fields are dotted, ``--train.start 2018-07-01``.
         run: does the work.
@@ -29,6 +32,7 @@ def execute(
     Returns:
         The exit code: 0, or 1 after a line on standard error that says what is wrong.
     """
+    _log_to_standard_error()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         result = run(CliApp.run(config, cli_args=given, cli_exit_on_error=True))
@@ -42,3 +46,15 @@ def execute(
         return 1
     sys.stdout.write(f"{result.model_dump_json(indent=2)}\n")
     return 0
+
+
+def _log_to_standard_error() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        # Looked up at each message: whoever redirects the stream gets what follows.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
