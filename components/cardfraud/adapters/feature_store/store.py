@@ -120,6 +120,8 @@ class FeatureStore:
 
         Raises:
             InvalidInput: a moment has no time zone, or they are in the wrong order.
+            Conflict: another process wrote the registry at the same time; the state is online, and
+                doing it again is safe.
         """
         if start.tzinfo is None or end.tzinfo is None or end < start:
             raise InvalidInput("materialize needs two moments with a time zone, in order")
@@ -130,6 +132,9 @@ class FeatureStore:
             contextlib.redirect_stdout(silent),
             contextlib.redirect_stderr(silent),
         ):
+            # Feast notes the interval in the registry as it knows it; another process may have
+            # written that since.
+            self._training.refresh_registry()
             self._training.materialize(start, end, feature_views=views)
 
     def read_online(

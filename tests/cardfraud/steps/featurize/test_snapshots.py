@@ -122,3 +122,15 @@ def test_no_data_is_said_so(endpoints: Endpoints, store: FeatureStore) -> None:
     """Without validated days the job says which step comes first."""
     with pytest.raises(NotFound, match="run the validate step first"):
         run_daily(object_store(endpoints), store, DAY)
+
+
+def test_two_long_lived_processes_may_take_turns(endpoints: Endpoints, store: FeatureStore) -> None:
+    """A job that opened the store before another one materialized still can."""
+    objects, other = object_store(endpoints), feature_store(endpoints)
+    put_days(objects, history())
+    for days, process in ((4, store), (5, other), (6, store), (7, other)):
+        run_daily(objects, process, (START + timedelta(days=days)).date())
+    row = store.read_online(["u1"], ["m1"])[0]
+    assert row.history is not None
+    assert row.history.watermark_day == day_number(START) + 7
+    other.close()

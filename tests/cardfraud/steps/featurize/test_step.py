@@ -9,7 +9,8 @@ from cardfraud.contracts import keys
 from cardfraud.errors import IntegrityError, NotFound
 from cardfraud.features import batch, values
 from cardfraud.features.definitions import FEATURE_NAMES, STORED_VIEWS, feature_set_digest
-from cardfraud.steps.featurize.config import FeaturizeConfig
+from cardfraud.steps.featurize.__main__ import main
+from cardfraud.steps.featurize.config import FeaturizeConfig, FeaturizeResult
 from cardfraud.steps.featurize.step import run
 from cardfraud_pipelines.local import Endpoints
 from tests.support.feature_stores import START, feature_store, history, labels, put_days
@@ -78,6 +79,31 @@ def test_no_validated_day_is_said_so(endpoints: Endpoints) -> None:
     store.apply()
     with pytest.raises(NotFound, match="run the validate step first"):
         run(CONFIG, object_store(endpoints), store)
+
+
+def test_the_command_does_the_whole_step(
+    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The module applies the registry, writes values, materializes, and prints its result."""
+    put_days(object_store(endpoints), history(40))
+    store = feature_store(endpoints)
+    for name, value in {
+        "CARDFRAUD_FEAST_PROJECT": store.settings.project,
+        "CARDFRAUD_FEAST_REDIS_HOST": endpoints.redis_host,
+        "CARDFRAUD_FEAST_REDIS_PORT": str(endpoints.redis_port),
+        "CARDFRAUD_FEAST_REDIS_PASSWORD": endpoints.redis_password,
+        "CARDFRAUD_S3_BUCKET": endpoints.bucket,
+        "CARDFRAUD_S3_ENDPOINT_URL": endpoints.s3_url,
+        "CARDFRAUD_S3_ACCESS_KEY_ID": endpoints.s3_access_key,
+        "CARDFRAUD_S3_SECRET_ACCESS_KEY": endpoints.s3_secret_key,
+    }.items():
+        monkeypatch.setenv(name, value)
+    days = ["--start", str(CONFIG.start), "--end", str(CONFIG.end)]
+    assert main([*days, "--materialize"]) == 0
+    assert FeaturizeResult.model_validate_json(capsys.readouterr().out).rows == 40
+    assert store.read_online(["u1"], ["m1"])[0].history is not None
+    assert main(["--start", "2000-01-01", "--end", "2000-01-02"]) == 1
+    assert "run the validate step first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
