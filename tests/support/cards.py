@@ -54,7 +54,9 @@ def cards(
     second = np.sort(random.integers(0, DAYS * 86_400, rows))
     fraud = random.random(rows) < fraud_share
     usual = random.uniform(1_000, 6_000, users)[user]
-    amount = usual * random.lognormal(0, 0.4, rows) * np.where(fraud, random.uniform(1.5, 6, rows), 1)
+    amount = (
+        usual * random.lognormal(0, 0.4, rows) * np.where(fraud, random.uniform(1.5, 6, rows), 1)
+    )
     begin = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
     times = [begin + timedelta(seconds=int(s)) for s in second]
     identifiers = [f"t{i:06d}" for i in range(rows)]

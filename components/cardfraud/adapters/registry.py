@@ -242,6 +242,7 @@ class Tracking:
         """MLflow reads its settings from the environment: set them for the block, then restore."""
         with _environment(self._variables()):
             import mlflow
+            from boto3.exceptions import Boto3Error
             from botocore.exceptions import BotoCoreError, ClientError
             from mlflow.exceptions import MlflowException
 
@@ -254,7 +255,7 @@ class Tracking:
             except (MlflowException, OSError) as error:
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise Unavailable(self._part, first) from error
-            except (BotoCoreError, ClientError) as error:
+            except (Boto3Error, BotoCoreError, ClientError) as error:
                 raise Unavailable("store of MLflow's artifacts", str(error)) from error
             finally:
                 mlflow.set_tracking_uri(before)

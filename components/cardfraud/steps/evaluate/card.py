@@ -42,7 +42,9 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
                         data["rows"][name]["rows"],
                         data["rows"][name]["frauds"],
                     )
-                    for name, period in data["periods"].items()
+                    for name, period in (
+                        (n, data["periods"][n]) for n in ("train", "validation", "test")
+                    )
                 ),
             ),
             "",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COLOURS: Final = {"candidate": "#1d5fa8", "champion": "#c2711a"}
 _FRAUD, _GOOD, _FAINT = "#b3372f", "#5b8a72", "#9aa3ad"
 _STYLE: Final[Any] = {  # matplotlib types its names one by one
+    "axes.axisbelow": True,
     "axes.edgecolor": "#c8ced6",
     "axes.grid": True,
     "axes.labelcolor": "#39424e",
