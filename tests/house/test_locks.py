@@ -14,7 +14,7 @@ LOCKS = {
     "inference/requirements.txt": (["serving"], []),
     "tests/requirements.txt": (["training", "serving"], ["dev"]),
 }
-PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: *; *([^\\]+?))? *\\?$")
+PIN = re.compile(r"^([\w.-]+)==([^ ;\\]+)(?: *; *([^\\]+?))?(?: +(?:\\|--hash=).*)?$")
 # What must run on every interpreter that pyproject.toml admits.
 INTERPRETERS = ("3.11", "3.12", "3.13")
 
