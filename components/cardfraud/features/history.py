@@ -57,7 +57,8 @@ def user_order(transactions: pl.DataFrame) -> UserOrder:
     )
     # Numbers sort faster than names, and a stable sort keeps the order in time.
     codes = _user_codes(ordered["user_id"])
-    place = np.argsort(codes, kind="stable")
+    smallest_type = np.min_scalar_type(int(codes.max(initial=0)))  # sixteen bits sort by radix
+    place = np.argsort(codes.astype(smallest_type), kind="stable")
     users = codes[place]
     first = np.r_[True, users[1:] != users[:-1]] if len(users) else np.empty(0, dtype=bool)
     return UserOrder(

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from cardfraud.features.merchant_state import DELAY_DAYS, RISK_DAYS
 from cardfraud.features.values import DAY_US, Int, MerchantAggregates, RiskWindow
@@ -61,31 +62,33 @@ def merchant_aggregates(
 
     # Searches for rising keys stay in the processor's cache; those for keys in the table's order
     # do not, and take ten times as long.
-    order = np.argsort(key(asked, today))
-    asked, today = asked[order], today[order]
-    events = np.sort(key(merchant, day))
-    until_newest = np.searchsorted(events, key(asked, today - DELAY_DAYS))
+    order = np.lexsort((_narrow(today - lowest), _narrow(asked + 1)))
+    edge = key(asked, today)[order]  # below every event's key where the merchant is unknown
+    events = edge if requests is None else np.sort(key(merchant, day))
+    until_newest = np.searchsorted(events, edge - DELAY_DAYS)
     windows: list[RiskWindow] = []
     for length in RISK_DAYS:
-        count = until_newest - np.searchsorted(events, key(asked, today - DELAY_DAYS - length))
+        count = until_newest - np.searchsorted(events, edge - DELAY_DAYS - length)
         opens = np.maximum(frauds.day + DELAY_DAYS + 1, frauds.since)
         closes = np.minimum(frauds.day + DELAY_DAYS + length + 1, frauds.until)
         seen = opens < closes
         begun = np.sort(key(frauds.merchant[seen], opens[seen]))
         ended = np.sort(key(frauds.merchant[seen], closes[seen]))
         # The intervals of the merchants before this one are in both numbers, so they cancel.
-        edge = key(asked, today)
         open_now = np.searchsorted(begun, edge, "right") - np.searchsorted(ended, edge, "right")
-        windows.append(
-            RiskWindow(_restored(count, asked, order), _restored(open_now, asked, order))
-        )
+        windows.append(RiskWindow(_restored(count, order), _restored(open_now, order)))
     return MerchantAggregates(*windows)
 
 
-def _restored(ordered: Int, asked: Int, order: Int) -> Int:
-    """Numbers of the sorted requests in the order of the table; 0 where the merchant is unknown."""
+def _narrow(codes: Int) -> NDArray[np.unsignedinteger]:
+    """Codes from 0 on in the smallest type that holds them; sixteen bits sort by radix."""
+    return codes.astype(np.min_scalar_type(int(codes.max(initial=0))))
+
+
+def _restored(ordered: Int, order: Int) -> Int:
+    """Numbers of the sorted requests in the order of the table."""
     result = np.empty(len(order), dtype=np.int64)
-    result[order] = np.where(asked < 0, 0, ordered)
+    result[order] = ordered
     return result
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -83,7 +84,8 @@ def _batch(transactions: pl.DataFrame, report: Callable[[str], None]) -> BatchCo
         rows=len(transactions),
         ours=ours,
         pandas=pandas,
-        ratio=pandas.seconds[0] / sorted(ours.seconds)[len(ours.seconds) // 2],
+        ratio=pandas.seconds[0] / median(ours.seconds),
+        cpu_ratio=pandas.cpu_seconds[0] / median(ours.cpu_seconds),
         agreement=agreement,
     )
 

@@ -43,9 +43,9 @@ def measure(method: Method, table: Path, values: Path, *, runs: int) -> MethodCo
 
 
 def _ours(transactions: pl.DataFrame) -> Values:
-    from cardfraud.features.batch import all_values
+    from cardfraud.features.batch import stored_values
 
-    return dict(all_values(transactions, labels_of(transactions)))
+    return dict(stored_values(transactions, labels_of(transactions)))
 
 
 def _pandas(transactions: pl.DataFrame) -> Values:

@@ -138,9 +138,9 @@ def test_a_gap_between_the_halves_is_told() -> None:
 
 def test_sums_of_squares_wrap_like_those_of_whole_tables() -> None:
     """Past 64 bits the sum of squares wraps; the request is still answered."""
-    rows = [Payment(f"t{n:04}", START + n, "a", "x", LARGEST) for n in range(1845)]
+    rows = [Payment(f"t{n}", START + n % 2 * DAY + n, "a", "x", LARGEST) for n in range(1845)]
     aggregates = online.user_aggregates(
-        [online.UserState(backfilled(rows, TODAY + 1), None)] * 2, [START + 2 * DAY] * 2
+        [online.UserState(backfilled(rows, TODAY + 2), None)] * 2, [START + 2 * DAY] * 2
     )
     assert aggregates.squares.tolist() == [1845 * LARGEST**2 - 2**64] * 2
     assert aggregates.history.total.tolist() == [1845 * LARGEST] * 2

@@ -92,6 +92,13 @@ def test_an_unknown_merchant_has_nothing() -> None:
     labels = [report(8, fraud=True)]
     assert known(labels, 10, merchant="w") == [(0, 0)]
     assert known(labels, 10, merchant="z") == [(0, 0)]
+    more = [PAYMENT, Payment("u", PAID, "a", "v", 100)]
+    aggregates = merchant_aggregates(
+        oracle.transactions_frame(more),
+        oracle.labels_frame([report(8, fraud=True)]),
+        oracle.transactions_frame(requests(10, merchant="w") + requests(10, merchant="x")),
+    )
+    assert aggregates.month.count.tolist() == [0, 1]
 
 
 def test_merchants_do_not_see_each_other() -> None:

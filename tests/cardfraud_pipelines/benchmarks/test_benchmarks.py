@@ -104,6 +104,7 @@ def test_each_budget_can_be_missed(transactions: pl.DataFrame) -> None:
         ours=MethodCost(seconds=(9.0, 8.0), cpu_seconds=(9.0, 8.0), gib=3.0),
         pandas=MethodCost(seconds=(160.0,), cpu_seconds=(160.0,), gib=1.0),
         ratio=20.0,
+        cpu_ratio=10.0,
         agreement=(Agreement(feature="f", share_equal=1.0, largest_difference=0.0),),
     )
     assert missed_budgets(fine, state) == ()
