@@ -15,7 +15,8 @@ UTC_TIME: Final = pl.Datetime("us", "UTC")
 _OFFSET: Final = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
 _ISO: Final = "%Y-%m-%dT%H:%M:%S%.f"
 _TOLERANCE: Final = 1e-6
-"""In minor units; a decimal of at most two places, times 100, is off by less (float64)."""
+"""In minor units. A source may have computed its amounts (57.16 * 5 is 285.79999999999995), so what
+is this near to a whole cent is meant to be one; a single record's amount must be exact."""
 _LARGEST: Final = 2.0**53
 _TRUE: Final = ("1", "true", "t", "yes", "y")
 _FALSE: Final = ("0", "false", "f", "no", "n")

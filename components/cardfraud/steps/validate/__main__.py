@@ -1,6 +1,6 @@
 """``python -m cardfraud.steps.validate``: the validate step as a command.
 
-For example ``--start 2018-04-01 --limits.max_quarantine_share 0.02``; the object store is found by
+For example ``--start 2018-04-01 --limits.max-quarantine-share 0.02``; the object store is found by
 the ``CARDFRAUD_S3_...`` variables.
 """
 
