@@ -63,6 +63,25 @@ class Published:
     policy: Policy
 
 
+class RememberedSets:
+    """Training sets that are joined once: the three models of a demo read the same rows."""
+
+    def __init__(self, features: FeatureStore) -> None:
+        """Keep the store that joins them."""
+        self._features = features
+        self._seen: list[tuple[pl.Series, pl.DataFrame]] = []
+
+    def training_set(self, transactions: pl.DataFrame) -> pl.DataFrame:
+        """Return what the feature store returned for the same transactions, or ask it."""
+        asked = transactions["transaction_id"]
+        for known, frame in self._seen:
+            if known.equals(asked):
+                return frame
+        frame = self._features.training_set(transactions)
+        self._seen.append((asked, frame))
+        return frame
+
+
 def bring_in(source: Source, span: Span, store: ObjectStore, stages: Stages) -> ValidationResult:
     """Ingest and validate the days of a span.
 
@@ -81,12 +100,12 @@ def bring_in(source: Source, span: Span, store: ObjectStore, stages: Stages) -> 
     return result
 
 
-def make_features(span: Span, store: ObjectStore, features: FeatureStore, stages: Stages) -> None:
-    """Write feature values of a span, the state as of its end, and the state into Redis."""
+def make_features(plan: Plan, store: ObjectStore, features: FeatureStore, stages: Stages) -> None:
+    """Write the values that training reads, the state as of today, and the state into Redis."""
     with stages.stage("featurize") as stage:
         features.apply()
         result = featurize(
-            FeaturizeConfig(start=span.start, end=span.end - timedelta(days=1)),
+            FeaturizeConfig(start=plan.train.start, end=plan.history.end - timedelta(days=1)),
             store,
             features,
             progress=stage.at,
@@ -112,8 +131,9 @@ def train_and_publish(
     Raises:
         DataRejected: the chosen candidate does not pass the gate.
     """
+    sets = RememberedSets(features)
     trained = [
-        _train(algorithm, plan, seed, store, features, tracking, stages) for algorithm in ALGORITHMS
+        _train(algorithm, plan, seed, store, sets, tracking, stages) for algorithm in ALGORITHMS
     ]
     chosen = choose([result.candidate for result in trained])
     with stages.stage("evaluate") as stage:
@@ -158,7 +178,7 @@ def _train(
     plan: Plan,
     seed: int,
     store: ObjectStore,
-    features: FeatureStore,
+    sets: RememberedSets,
     tracking: Tracking,
     stages: Stages,
 ) -> TrainResult:
@@ -170,7 +190,7 @@ def _train(
             validation=_period(plan.validation),
             test=_period(plan.test),
         )
-        result = train(config, store, features, tracking)
+        result = train(config, store, sets, tracking)
         found = result.candidate.validation_average_precision
         stage.note = f"average precision {found:.3f} on validation"
     return result

@@ -55,11 +55,6 @@ class Plan:
     test: Span
     replay: Span
 
-    @property
-    def featured(self) -> Span:
-        """Days whose feature values training and evaluation read."""
-        return Span(self.train.start, self.test.end)
-
 
 def make_plan(
     days: Sequence[date], *, replay_days: int, train_days: int, today: date | None = None

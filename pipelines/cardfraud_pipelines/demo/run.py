@@ -113,7 +113,7 @@ def _run(
     store = ObjectStore(places)
     features = FeatureStore(_feature_store(stack.endpoints), places)
     validation = bring_in(source, plan.history, store, stages)
-    make_features(plan.history, store, features, stages)
+    make_features(plan, store, features, stages)
     with stages.stage("wait for MLflow"):
         url = stack.wait_for_mlflow()
     tracking = Tracking(TrackingSettings(tracking_uri=url, experiment=MODEL), places)
