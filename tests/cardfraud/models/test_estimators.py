@@ -60,7 +60,7 @@ def test_the_export_gives_the_same_probabilities(model: TrainedModel) -> None:
 
 
 def test_the_export_agrees_on_and_next_to_every_threshold(model: TrainedModel) -> None:
-    """Rows that hold a tree's very threshold, or a neighbour of it, take the same branch in both."""
+    """Rows that hold a tree's very threshold, or its neighbour, take the same branch in both."""
     graph = model.to_onnx(NAMES)
     x = _on_thresholds(graph)
     for towards in (np.float32(np.inf), np.float32(-np.inf)):

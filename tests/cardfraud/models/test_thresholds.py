@@ -1,8 +1,11 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
 
-from cardfraud.models.thresholds import floor32, round_lightgbm_text
+from cardfraud.models.thresholds import floor32, round_forest, round_lightgbm_text
+from tests.cardfraud.models.data import rows
 
 finite64 = st.floats(
     allow_nan=False, allow_infinity=False, width=64, min_value=-1e38, max_value=1e38
@@ -46,3 +49,24 @@ def test_only_thresholds_change_in_the_text_of_a_model() -> None:
 def test_a_tree_without_splits_is_left_alone() -> None:
     """An empty list of thresholds stays empty."""
     assert round_lightgbm_text("threshold=\n") == "threshold=\n"
+
+
+def test_a_rounded_forest_has_float32_thresholds_and_scores_as_before() -> None:
+    """Rounding reaches the trees themselves and moves no row, not even one on a threshold."""
+    train = rows(2_000, 1)
+    forest = RandomForestClassifier(n_estimators=10, max_depth=8, random_state=0)
+    forest.fit(train.x, train.y)
+    thresholds = _thresholds(forest)
+    on_them = np.resize(train.x, (len(thresholds), train.x.shape[1]))
+    on_them[:, :] = thresholds.astype(np.float32)[:, None]
+    before = forest.predict_proba(on_them)
+    assert (thresholds != thresholds.astype(np.float32)).any()
+    round_forest(forest)
+    assert (_thresholds(forest) == _thresholds(forest).astype(np.float32)).all()
+    np.testing.assert_array_equal(forest.predict_proba(on_them), before)
+
+
+def _thresholds(forest: RandomForestClassifier) -> NDArray[np.float64]:
+    """Thresholds of all inner nodes of all trees."""
+    trees = [tree.tree_ for tree in forest.estimators_]
+    return np.concatenate([tree.threshold[tree.children_left >= 0] for tree in trees])
