@@ -98,7 +98,7 @@ def _pictures(result: ValidationResult, kept: pl.DataFrame) -> str:
     return pictures(
         [
             (_volume(result), "Rows of each day; in red those that are not kept."),
-            (_amounts(kept), "Amounts, major units; both scales are logarithmic."),
+            (_amounts(kept), "Amounts, major units; zeros stand at the left edge."),
             (_hours(kept), "Hour of the day, UTC."),
         ]
     )
@@ -109,8 +109,8 @@ def _volume(result: ValidationResult) -> str:
     lost = [day.quarantined + day.set_aside for day in result.days]
     with figures.picture() as drawing:
         axes = drawing.axes
-        axes.plot(days, [day.rows_in for day in result.days], color=figures.BLUE)
-        axes.plot(days, lost, color=figures.RED)
+        axes.plot(days, [day.rows_in for day in result.days], ".-", color=figures.BLUE)
+        axes.plot(days, lost, ".-", color=figures.RED)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("rows")
         axes.tick_params(axis="x", rotation=30)
@@ -120,12 +120,12 @@ def _volume(result: ValidationResult) -> str:
 def _amounts(kept: pl.DataFrame) -> str:
     amounts = kept["amount_minor"].to_numpy() / MINOR_UNITS
     edges = np.logspace(-2, 6, 65)
+    # Zeros have no place on a logarithmic scale; they stand with the smallest amounts.
+    rows, _ = np.histogram(np.clip(amounts, edges[0], None), bins=edges)
     with figures.picture() as drawing:
         axes = drawing.axes
-        # Zeros have no place on a logarithmic scale; they stand with the smallest amounts.
-        axes.hist(np.maximum(amounts, edges[0]), bins=edges.tolist(), color=figures.BLUE)
+        axes.stairs(rows, edges, fill=True, color=figures.BLUE)
         axes.set_xscale("log")
-        axes.set_yscale("symlog")
         axes.set_xlabel("amount")
         axes.set_ylabel("rows")
     return drawing.svg
