@@ -45,7 +45,12 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     # The parts talk over loopback; a proxy of the surrounding network must not come between.
     exempt = [name for key in ("no_proxy", "NO_PROXY") if (name := inherited.get(key))]
     no_proxy = ",".join([*exempt, "127.0.0.1", "localhost"])
-    return inherited | {"no_proxy": no_proxy, "NO_PROXY": no_proxy} | dict(extra)
+    given = {
+        "no_proxy": no_proxy,
+        "NO_PROXY": no_proxy,
+        "PYTHONUNBUFFERED": "1",  # a log is complete, and in order, at any moment
+    }
+    return inherited | given | dict(extra)
 
 
 class RunningPart:
