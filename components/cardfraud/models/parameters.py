@@ -37,9 +37,9 @@ class RandomForestParameters(EstimatorParameters):
 class GradientBoostingParameters(EstimatorParameters):
     """LightGBM on the raw features."""
 
-    trees: int = Field(default=200, ge=1)
+    trees: int = Field(default=120, ge=1)
     learning_rate: float = Field(default=0.05, gt=0)
-    leaves: int = Field(default=15, ge=2)
+    leaves: int = Field(default=31, ge=2)
     min_samples_leaf: int = Field(default=50, ge=1)
     feature_share: float = Field(default=0.7, gt=0, le=1)
     """Share of the features that each tree may use."""

@@ -35,9 +35,9 @@ CONFIGURATION: Final = Configuration(
     estimator="gradient_boosting",
     # Spelt out, so that a change of the library's defaults does not change what was chosen.
     parameters={
-        "trees": 200,
+        "trees": 120,
         "learning_rate": 0.05,
-        "leaves": 15,
+        "leaves": 31,
         "min_samples_leaf": 50,
         "feature_share": 0.7,
         "l2": 5.0,
