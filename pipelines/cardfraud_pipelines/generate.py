@@ -15,7 +15,7 @@ from cardfraud.features.definitions import FEATURE_VIEWS, STATE_VIEWS, feature_s
 
 def write_generated(root: Path) -> list[Path]:
     """Write every generated file below ``root`` and return their paths."""
-    from cardfraud.steps.validate.schema import write_schemas
+    from cardfraud.adapters.schema_files import write_schemas
 
     page = root / "components" / "FEATURES.md"
     page.write_text(features_page(), encoding="utf-8")

@@ -18,7 +18,7 @@ RED: Final = "#b3261e"
 GREEN: Final = "#2e7d4f"
 PALE: Final = "#c9d6e4"
 
-_STYLE: Final[dict[str, Any]] = {
+_STYLE: Final[Any] = {
     "svg.hashsalt": "cardfraud",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
