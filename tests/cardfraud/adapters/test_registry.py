@@ -110,7 +110,9 @@ def test_a_deleted_experiment_is_named(tracking: Tracking) -> None:
     with other.run("first"):
         pass
     with other._connected() as client:
-        client.delete_experiment(client.get_experiment_by_name("deleted").experiment_id)
+        found = client.get_experiment_by_name("deleted")
+        assert found is not None
+        client.delete_experiment(found.experiment_id)
     with pytest.raises(InvalidSetting, match="deleted"), other.run("second"):
         pass
 

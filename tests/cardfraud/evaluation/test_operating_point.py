@@ -36,7 +36,7 @@ def test_review_begins_where_the_cost_is_lowest() -> None:
     """No other threshold among the scores is cheaper on the rows that it was chosen on."""
     random = np.random.default_rng(3)
     labels = random.random(3000) < 0.05
-    scores = np.round(np.clip(random.normal(0.2 + 0.3 * labels, 0.15), 0, 1), 2)
+    scores = np.round(np.clip(random.normal(0.2 + 0.3 * labels, 0.15), 0, 1), 2).astype(np.float64)
     chosen = _choose(labels, scores).review
 
     def cost(threshold: float) -> float:

@@ -1,0 +1,169 @@
+import re
+import socket
+from typing import Any
+
+import pytest
+
+from cardfraud.adapters.bundles import load_bundle, load_policy, publish_bundle
+from cardfraud.adapters.candidates import candidate_key
+from cardfraud.adapters.object_store import ObjectStore
+from cardfraud.adapters.pointers import alias_digest, move_alias
+from cardfraud.adapters.registry import Tracking
+from cardfraud.contracts.candidate import Candidate
+from cardfraud.contracts.policy import GateLimits
+from cardfraud.errors import Conflict, DataRejected, IntegrityError, NotFound, Unavailable
+from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
+from cardfraud.steps.evaluate.step import run as evaluate
+from cardfraud.steps.publish.config import PublishConfig
+from cardfraud.steps.publish.step import PublishResult
+from cardfraud.steps.publish.step import run as publish
+from cardfraud.steps.train.step import run as train
+from cardfraud_pipelines.local import Endpoints
+from tests.support.bundles import bundle_files
+from tests.support.cards import cards
+from tests.support.stores import object_store
+from tests.support.training import config
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+TABLES = cards()
+
+
+@pytest.fixture(scope="module")
+def store(tracked: Endpoints) -> ObjectStore:
+    """Return a store with 42 days of transactions and labels."""
+    store = object_store(tracked)
+    TABLES.store(store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def trained(store: ObjectStore, tracking: Tracking) -> Candidate:
+    """Train one candidate."""
+    return train(config(), store, TABLES, tracking).candidate
+
+
+@pytest.fixture
+def candidate(request: pytest.FixtureRequest, store: ObjectStore, trained: Candidate) -> Candidate:
+    """Let the candidate be one of a model named after the test, without any champion."""
+    name = re.sub("[^a-z0-9]", "-", request.node.name)[-60:].strip("-")
+    renamed = trained.model_copy(update={"model": name})
+    store.put(candidate_key(trained.run_id, "candidate.json"), renamed.model_dump_json().encode())
+    store.delete(candidate_key(trained.run_id, "evaluation.json"))
+    return renamed
+
+
+def _evaluate(store: ObjectStore, candidate: Candidate, **gate: Any) -> None:
+    evaluate(
+        EvaluateConfig(
+            run_id=candidate.run_id,
+            latency_samples=50,
+            policy=PolicyDraft(gate=GateLimits(**gate)),
+        ),
+        store,
+    )
+
+
+def _publish(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate, **changes: Any
+) -> PublishResult:
+    return publish(PublishConfig(run_id=candidate.run_id, **changes), store, tracking)
+
+
+def test_what_passed_is_published_named_and_mirrored(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """The bundle holds the trained graph, the aliases name it and its policy, MLflow shows both."""
+    _evaluate(store, candidate)
+    result = _publish(store, tracking, candidate)
+    digest = result.manifest.bundle_digest
+    bundle = load_bundle(store, candidate.model, digest)
+    assert bundle.model == store.get(candidate_key(candidate.run_id, "model.onnx"))
+    assert bundle.manifest.algorithm == "random_forest"
+    load_policy(store, candidate.model, result.policy)
+    for alias in ("challenger", "champion"):
+        assert alias_digest(store, "models", candidate.model, alias) == digest
+        assert alias_digest(store, "policies", candidate.model, alias) == result.policy
+        mirrored = tracking.version_of(candidate.model, alias)
+        assert (mirrored.bundle_digest, mirrored.version) == (digest, result.tracked_version)
+
+
+def test_publishing_again_changes_nothing(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """A rerun ends in the same digests, aliases and version."""
+    _evaluate(store, candidate)
+    first = _publish(store, tracking, candidate)
+    assert _publish(store, tracking, candidate) == first
+
+
+def test_what_did_not_pass_is_not_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """The error carries the reasons of the verdict, and nothing was written."""
+    _evaluate(store, candidate, min_average_precision=0.98)
+    with pytest.raises(DataRejected, match="Average precision") as caught:
+        _publish(store, tracking, candidate)
+    assert len(caught.value.failures) == 1
+    assert list(store.keys(f"models/{candidate.model}/")) == []
+    assert list(store.keys(f"aliases/models/{candidate.model}/")) == []
+
+
+def test_what_was_not_evaluated_is_not_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """A candidate without a verdict is refused with the hint to evaluate it."""
+    with pytest.raises(NotFound, match="evaluate it first"):
+        _publish(store, tracking, candidate)
+
+
+def test_a_champion_that_changed_since_the_comparison_stays(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """A verdict over an earlier champion does not depose the present one."""
+    _evaluate(store, candidate)
+    other = publish_bundle(store, bundle_files(), candidate.model, "x").bundle_digest
+    move_alias(store, "models", candidate.model, "champion", other, expected=None)
+    with pytest.raises(Conflict, match=other):
+        _publish(store, tracking, candidate)
+    assert alias_digest(store, "models", candidate.model, "champion") == other
+
+
+def test_only_the_aliases_asked_for_move(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """A challenger can be published beside a champion that stays."""
+    _evaluate(store, candidate)
+    _publish(store, tracking, candidate, aliases=("challenger",))
+    assert alias_digest(store, "models", candidate.model, "challenger") is not None
+    assert alias_digest(store, "models", candidate.model, "champion") is None
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "card.md", "policy.json", "model.onnx"])
+def test_files_changed_since_the_verdict_are_not_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate, file: str
+) -> None:
+    """What is published is what was trained and judged, to the byte."""
+    _evaluate(store, candidate)
+    key = candidate_key(candidate.run_id, file)
+    before = store.get(key)
+    store.put(key, before + b" ")
+    try:
+        with pytest.raises(IntegrityError, match=file.replace(".", r"\.")):
+            _publish(store, tracking, candidate)
+    finally:
+        store.put(key, before)
+
+
+def test_without_a_tracking_server_nothing_is_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """MLflow down is found out before anything is written."""
+    _evaluate(store, candidate)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
+    down = Tracking(tracking.settings.model_copy(update={"tracking_uri": uri}), tracking._store)
+    with pytest.raises(Unavailable, match="MLflow"):
+        _publish(store, down, candidate)
+    assert list(store.keys(f"models/{candidate.model}/")) == []
