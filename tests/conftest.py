@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cardfraud_pipelines.local import Endpoints, LocalStack
 
 REPOSITORY = Path(__file__).parents[1]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("cardfraud", deadline=None)
+settings.load_profile("cardfraud")
 
 
 @pytest.fixture(scope="session")
