@@ -1,3 +1,3 @@
-"""The library of cardfraud: contracts, features, models, scoring, evaluation, adapters and steps."""
+"""The library of cardfraud: contracts, features, models, adapters and steps."""
 
 __version__ = "0.1.0"

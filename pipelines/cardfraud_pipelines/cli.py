@@ -6,7 +6,7 @@ Every command imports what it needs when it runs, so that help comes at once.
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from cardfraud.errors import CardfraudError
 
 
 class _ReportingGroup(TyperGroup):
-    """Prints an error of the library as one line with its hint; anything else is a bug and raises."""
+    """Prints an error of the library as one line with its hint; anything else is a bug."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit with 1 on an error of the library."""
@@ -89,8 +89,8 @@ def demo(
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write to; made if absent.")],
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(
-        2026, 1, 1
-    ),  # noqa: DTZ001 (typer parses a calendar date)
+        2026, 1, 1, tzinfo=UTC
+    ),
     days: Annotated[int, typer.Option(min=1, help="Days to simulate.")] = 120,
     users: Annotated[int, typer.Option(min=1, help="Card holders.")] = 5_000,
     merchants: Annotated[int, typer.Option(min=1, help="Merchants.")] = 10_000,
@@ -109,7 +109,7 @@ def scorecard(
     data: Folder,
     test_start: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the test week.")
-    ] = datetime(2018, 8, 8),  # noqa: DTZ001
+    ] = datetime(2018, 8, 8, tzinfo=UTC),
     test_days: Annotated[int, typer.Option(min=1, help="Days to test on.")] = 7,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Where to write the figures as JSON.")
@@ -156,7 +156,7 @@ def step(
         typer.Argument(help="ingest, validate, featurize, train, evaluate, publish or deploy."),
     ],
 ) -> None:
-    """Run one step as a pipeline does: ``cardfraud step VERB -- ARGUMENTS``; ``-- --help`` helps."""
+    """Run one step as a pipeline does: ``cardfraud step VERB -- ARGUMENTS``, ``-- --help``."""
     import runpy
     from importlib.util import find_spec
 

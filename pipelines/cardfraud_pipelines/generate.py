@@ -76,7 +76,7 @@ def _row(feature: Feature) -> str:
 
 def _duration(length: timedelta | None) -> str:
     if length is None:
-        return "–"
+        return "none"
     seconds = int(length.total_seconds())
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds % size == 0:

@@ -49,7 +49,7 @@ class Picture:
 
 @contextmanager
 def picture(*, width: float = 5.2, height: float = 3.0) -> Iterator[Picture]:
-    """Draw one picture: ``with picture() as p: p.axes.plot(...)``, then ``p.svg``.
+    """Open a picture; draw on ``axes`` in the block, read ``svg`` after it.
 
     Args:
         width: inches; the page scales it to its column.

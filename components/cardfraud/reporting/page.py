@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-_CSS: Final = """
+_CSS: Final = Markup("""
 :root{color-scheme:light;--ink:#1f2933;--muted:#616e7c;--line:#e4e7eb;--good:#2e7d4f;--bad:#b3261e}
 *{box-sizing:border-box}body{margin:0;background:#f5f7fa;color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
@@ -29,7 +29,7 @@ th{color:var(--muted);font-weight:600}td.n,th.n{text-align:right;font-variant-nu
 code{font-size:13px;background:#eef1f5;padding:1px 4px;border-radius:4px;overflow-wrap:anywhere}
 footer{margin-top:40px;color:var(--muted);font-size:13px}
 @media(max-width:520px){.grid{grid-template-columns:1fr}}
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,8 @@ def table(header: Sequence[str | Cell], rows: Sequence[Sequence[str | Cell]]) ->
     def cell(tag: str, content: str | Cell) -> Markup:
         shown = content if isinstance(content, Cell) else Cell(content)
         attribute = Markup(' class="{}"').format(shown.kind) if shown.kind else ""
-        return Markup("<{tag}{attribute}>{text}</{tag}>").format(
-            tag=Markup(tag), attribute=attribute, text=shown.text
-        )
+        form = Markup("<th{}>{}</th>") if tag == "th" else Markup("<td{}>{}</td>")
+        return form.format(attribute, shown.text)
 
     head = Markup("").join(cell("th", c) for c in header)
     body = Markup("").join(
@@ -121,7 +120,7 @@ def page(title: str, lead: str, *parts: str) -> str:
             "</main></body></html>\n"
         ).format(
             title=title,
-            css=Markup(_CSS),
+            css=_CSS,
             lead=lead,
             body=Markup("").join(escape(part) for part in parts),
         )

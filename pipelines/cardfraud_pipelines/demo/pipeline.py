@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,6 @@ from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts import keys
 from cardfraud.contracts.candidate import Period
 from cardfraud.contracts.policy import Policy
-from cardfraud.contracts.sources import Source
 from cardfraud.steps.deploy.config import DeployConfig
 from cardfraud.steps.deploy.step import run as deploy
 from cardfraud.steps.evaluate.config import EvaluateConfig
@@ -27,7 +26,6 @@ from cardfraud.steps.featurize.step import run as featurize
 from cardfraud.steps.ingest.config import IngestConfig
 from cardfraud.steps.ingest.step import run as ingest
 from cardfraud.steps.publish.config import PublishConfig
-from cardfraud.steps.publish.step import PublishResult
 from cardfraud.steps.publish.step import run as publish
 from cardfraud.steps.train.choice import choose
 from cardfraud.steps.train.config import TrainConfig
@@ -37,11 +35,18 @@ from cardfraud.steps.validate.config import ValidateConfig
 from cardfraud.steps.validate.result import ValidationResult
 from cardfraud.steps.validate.step import run as validate
 from cardfraud_pipelines.demo.outcome import ModelRow
-from cardfraud_pipelines.demo.plan import Plan, Span
-from cardfraud_pipelines.demo.stages import Stages
+from cardfraud_pipelines.demo.plan import Span
+from cardfraud_pipelines.demo.workspace import Workspace
 
-ALGORITHMS: Final = ("logistic_regression", "random_forest", "gradient_boosting")
+Algorithm = Literal["logistic_regression", "random_forest", "gradient_boosting"]
+ALGORITHMS: Final[tuple[Algorithm, ...]] = (
+    "logistic_regression",
+    "random_forest",
+    "gradient_boosting",
+)
 """The baseline first: it becomes the champion that the others must beat."""
+
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,78 +87,75 @@ class RememberedSets:
         return frame
 
 
-def bring_in(source: Source, span: Span, store: ObjectStore, stages: Stages) -> ValidationResult:
-    """Ingest and validate the days of a span.
+def bring_in(work: Workspace) -> ValidationResult:
+    """Ingest and validate the history.
 
     Raises:
         DataRejected: the data fails a limit of validation.
     """
-    last = span.end - timedelta(days=1)
-    with stages.stage("ingest") as stage:
+    start, last = work.plan.history.start, work.plan.history.end - _DAY
+    with work.stages.stage("ingest") as stage:
         ingested = ingest(
-            IngestConfig(start=span.start, end=last), source, store, progress=stage.at
+            IngestConfig(start=start, end=last), work.source, work.store, progress=stage.at
         )
         stage.note = f"{ingested.written} days, {ingested.users:,} users"
-    with stages.stage("validate") as stage:
-        result = validate(ValidateConfig(start=span.start, end=last), store, progress=stage.at)
+    with work.stages.stage("validate") as stage:
+        result = validate(ValidateConfig(start=start, end=last), work.store, progress=stage.at)
         stage.note = f"{result.kept:,} rows kept, {result.quarantined:,} in quarantine"
     return result
 
 
-def make_features(plan: Plan, store: ObjectStore, features: FeatureStore, stages: Stages) -> None:
+def make_features(work: Workspace) -> None:
     """Write the values that training reads, the state as of today, and the state into Redis."""
-    with stages.stage("featurize") as stage:
-        features.apply()
-        result = featurize(
-            FeaturizeConfig(start=plan.train.start, end=plan.history.end - timedelta(days=1)),
-            store,
-            features,
-            progress=stage.at,
-        )
+    with work.stages.stage("featurize") as stage:
+        work.features.apply()
+        config = FeaturizeConfig(start=work.plan.train.start, end=work.plan.history.end - _DAY)
+        result = featurize(config, work.store, work.features, progress=stage.at)
         stage.note = f"values of {result.rows:,} rows from {result.rows_read:,}"
-    with stages.stage("materialize") as stage:
-        materialize_day(features, result.snapshot.day)
+    with work.stages.stage("materialize") as stage:
+        materialize_day(work.features, result.snapshot.day)
         stage.note = (
             f"state of {result.snapshot.users:,} users and {result.snapshot.merchants:,} merchants"
         )
 
 
-def train_and_publish(
-    plan: Plan,
-    seed: int,
-    store: ObjectStore,
-    features: FeatureStore,
-    tracking: Tracking,
-    stages: Stages,
-) -> Published:
+def train_and_publish(work: Workspace, tracking: Tracking) -> Published:
     """Train, choose on validation, evaluate against the baseline, publish and deploy.
 
     Raises:
         DataRejected: the chosen candidate does not pass the gate.
     """
-    sets = RememberedSets(features)
-    trained = [
-        _train(algorithm, plan, seed, store, sets, tracking, stages) for algorithm in ALGORITHMS
-    ]
+    sets, store = RememberedSets(work.features), work.store
+    trained = [_train(algorithm, work, sets, tracking) for algorithm in ALGORITHMS]
     chosen = choose([result.candidate for result in trained])
-    with stages.stage("evaluate") as stage:
-        baseline = evaluate(
-            EvaluateConfig(run_id=trained[0].candidate.run_id, compare_with="none"), store
-        )
-        if baseline.evaluation.passed:
-            publish(PublishConfig(run_id=trained[0].candidate.run_id), store, tracking)
-        others = [
-            evaluate(EvaluateConfig(run_id=result.candidate.run_id), store)
-            for result in trained[1:]
-        ]
-        evaluations = [baseline, *others]
-        by_run = {r.candidate.run_id: e for r, e in zip(trained, evaluations, strict=True)}
+    with work.stages.stage("evaluate") as stage:
+        baseline = trained[0].candidate.run_id
+        judged = {baseline: evaluate(EvaluateConfig(run_id=baseline, compare_with="none"), store)}
+        if judged[baseline].evaluation.passed:
+            publish(PublishConfig(run_id=baseline), store, tracking)
+        for result in trained[1:]:
+            run_id = result.candidate.run_id
+            judged[run_id] = evaluate(EvaluateConfig(run_id=run_id), store)
         stage.note = f"{chosen.algorithm} was best on validation"
-    with stages.stage("publish and deploy") as stage:
+    with work.stages.stage("publish and deploy") as stage:
         published = publish(PublishConfig(run_id=chosen.run_id), store, tracking)
         deploy(DeployConfig(), store)
         stage.note = published.manifest.bundle_digest[:19]
-    return _published(trained, evaluations, by_run[chosen.run_id], chosen.algorithm, published)
+    evaluation = judged[chosen.run_id]
+    return Published(
+        models=tuple(
+            _model_row(
+                result,
+                judged[result.candidate.run_id],
+                chosen=result.candidate.run_id == chosen.run_id,
+            )
+            for result in trained
+        ),
+        evaluation=evaluation,
+        bundle=published.manifest.bundle_digest,
+        policy_digest=published.policy,
+        policy=evaluation.policy,
+    )
 
 
 def frauds_by_day(span: Span, store: ObjectStore) -> list[int]:
@@ -174,23 +176,17 @@ def latest_labels(labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _train(
-    algorithm: str,
-    plan: Plan,
-    seed: int,
-    store: ObjectStore,
-    sets: RememberedSets,
-    tracking: Tracking,
-    stages: Stages,
+    algorithm: Algorithm, work: Workspace, sets: RememberedSets, tracking: Tracking
 ) -> TrainResult:
-    with stages.stage(f"train {algorithm.split('_')[0]}") as stage:
+    with work.stages.stage(f"train {algorithm}") as stage:
         config = TrainConfig(
             algorithm=algorithm,
-            seed=seed,
-            train=_period(plan.train),
-            validation=_period(plan.validation),
-            test=_period(plan.test),
+            seed=work.seed,
+            train=_period(work.plan.train),
+            validation=_period(work.plan.validation),
+            test=_period(work.plan.test),
         )
-        result = train(config, store, sets, tracking)
+        result = train(config, work.store, sets, tracking)
         found = result.candidate.validation_average_precision
         stage.note = f"average precision {found:.3f} on validation"
     return result
@@ -198,25 +194,6 @@ def _train(
 
 def _period(span: Span) -> Period:
     return Period(start=span.start, end=span.end)
-
-
-def _published(
-    trained: list[TrainResult],
-    evaluations: list[EvaluateResult],
-    evaluation: EvaluateResult,
-    chosen: str,
-    published: PublishResult,
-) -> Published:
-    return Published(
-        models=tuple(
-            _model_row(result, judged, chosen=result.candidate.algorithm == chosen)
-            for result, judged in zip(trained, evaluations, strict=True)
-        ),
-        evaluation=evaluation,
-        bundle=published.manifest.bundle_digest,
-        policy_digest=published.policy,
-        policy=evaluation.policy,
-    )
 
 
 def _model_row(result: TrainResult, judged: EvaluateResult, *, chosen: bool) -> ModelRow:

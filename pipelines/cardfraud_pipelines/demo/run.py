@@ -23,16 +23,18 @@ from cardfraud.steps.validate.result import ValidationResult
 from cardfraud_pipelines.demo.outcome import DataSeen, DemoOutcome
 from cardfraud_pipelines.demo.parity import ServedDiffersFromOffline
 from cardfraud_pipelines.demo.pipeline import (
+    Published,
     bring_in,
     frauds_by_day,
     make_features,
     train_and_publish,
 )
-from cardfraud_pipelines.demo.plan import Plan, make_plan
+from cardfraud_pipelines.demo.plan import make_plan
 from cardfraud_pipelines.demo.replay import in_order, instance
 from cardfraud_pipelines.demo.report import write_report
 from cardfraud_pipelines.demo.stages import Stages
 from cardfraud_pipelines.demo.traffic import compare_with_offline, replay_days
+from cardfraud_pipelines.demo.workspace import Workspace
 from cardfraud_pipelines.local.endpoints import Endpoints
 from cardfraud_pipelines.local.serving import Deployed, start_track
 from cardfraud_pipelines.local.stack import LocalStack
@@ -91,34 +93,58 @@ def run_demo(config: DemoConfig) -> DemoOutcome:
         Path("build/local/demo"),
         report=lambda line: console.print(f"  {line}", style="dim", highlight=False),
     ) as stack:
-        outcome, deployed = _run(config, plan, source, described, stack, stages)
+        places = _object_store(stack.endpoints)
+        work = Workspace(
+            source=source,
+            plan=plan,
+            store=ObjectStore(places),
+            features=FeatureStore(_feature_store(stack.endpoints), places),
+            stages=stages,
+            seed=config.seed,
+        )
+        outcome, deployed = _run(work, stack, described, config.out)
         report = write_report(outcome, config.out)
         _print_summary(console, outcome, report)
         if not outcome.parity.holds:
             raise ServedDiffersFromOffline(outcome.parity)
         if config.keep:
-            _hold(console, stack, deployed, source, plan)
+            _hold(work, stack, deployed)
     return outcome
 
 
 def _run(
-    config: DemoConfig,
-    plan: Plan,
-    source: Source,
-    described: str,
-    stack: LocalStack,
-    stages: Stages,
+    work: Workspace, stack: LocalStack, described: str, out: Path
 ) -> tuple[DemoOutcome, Deployed]:
-    places = _object_store(stack.endpoints)
-    store = ObjectStore(places)
-    features = FeatureStore(_feature_store(stack.endpoints), places)
-    validation = bring_in(source, plan.history, store, stages)
-    make_features(plan, store, features, stages)
-    with stages.stage("wait for MLflow"):
+    validation = bring_in(work)
+    make_features(work)
+    with work.stages.stage("wait for MLflow"):
         url = stack.wait_for_mlflow()
-    tracking = Tracking(TrackingSettings(tracking_uri=url, experiment=MODEL), places)
-    published = train_and_publish(plan, config.seed, store, features, tracking, stages)
-    with stages.stage("start the servers") as stage:
+    tracking = Tracking(TrackingSettings(tracking_uri=url, experiment=MODEL), work.store.settings)
+    published = train_and_publish(work, tracking)
+    deployed = _serve(work, stack, published)
+    traffic, seconds = replay_days(work, deployed.predict_url)
+    replayed, parity = compare_with_offline(work, traffic, published.bundle, seconds)
+    outcome = DemoOutcome(
+        plan=work.plan,
+        data=_data_seen(described, validation, frauds_by_day(work.plan.history, work.store)),
+        models=published.models,
+        verdict=published.evaluation.metrics.verdict,
+        bundle=published.bundle,
+        policy=published.policy_digest,
+        review_threshold=published.policy.thresholds.review,
+        decline_threshold=published.policy.thresholds.decline,
+        replayed=replayed,
+        parity=parity,
+        stages=tuple(work.stages.done),
+        object_store=stack.endpoints.s3_server,
+        validation_report=_save(work.store, validation.report_html, out, "validation.html"),
+        evaluation_report=_save(work.store, published.evaluation.report, out, "evaluation.html"),
+    )
+    return outcome, deployed
+
+
+def _serve(work: Workspace, stack: LocalStack, published: Published) -> Deployed:
+    with work.stages.stage("start the servers") as stage:
         deployed = start_track(
             stack.supervisor,
             stack.endpoints,
@@ -129,29 +155,7 @@ def _run(
             feast_project=FEAST_PROJECT,
         )
         stage.note = ", ".join(f"{n} ready in {s:.1f} s" for n, s in deployed.ready_seconds.items())
-    traffic, seconds = replay_days(
-        source, plan.replay, deployed.predict_url, store, features, stages
-    )
-    replayed, parity = compare_with_offline(
-        traffic, plan.replay, published.bundle, seconds, store, features, stages
-    )
-    outcome = DemoOutcome(
-        plan=plan,
-        data=_data_seen(described, validation, frauds_by_day(plan.history, store)),
-        models=published.models,
-        verdict=published.evaluation.metrics.verdict,
-        bundle=published.bundle,
-        policy=published.policy_digest,
-        review_threshold=published.policy.thresholds.review,
-        decline_threshold=published.policy.thresholds.decline,
-        replayed=replayed,
-        parity=parity,
-        stages=tuple(stages.done),
-        object_store=stack.endpoints.s3_server,
-        validation_report=_save(store, validation.report_html, config.out, "validation.html"),
-        evaluation_report=_save(store, published.evaluation.report, config.out, "evaluation.html"),
-    )
-    return outcome, deployed
+    return deployed
 
 
 def _source(config: DemoConfig) -> tuple[Source, str]:
@@ -236,10 +240,9 @@ def _print_summary(console: Console, outcome: DemoOutcome, report: Path) -> None
     console.print(f"The whole loop took {seconds:.0f} s. Report: {report}")
 
 
-def _hold(
-    console: Console, stack: LocalStack, deployed: Deployed, source: Source, plan: Plan
-) -> None:
-    row = in_order(source.read(plan.replay.days[-1]).transactions)[-1]
+def _hold(work: Workspace, stack: LocalStack, deployed: Deployed) -> None:
+    console = work.stages.console
+    row = in_order(work.source.read(work.plan.replay.days[-1]).transactions)[-1]
     moment = row["event_time"] + timedelta(minutes=1)
     example = instance({**row, "transaction_id": "try-me", "event_time": moment})
     body = json.dumps({"instances": [example]})

@@ -11,10 +11,8 @@ import numpy as np
 import polars as pl
 
 from cardfraud.adapters.bundles import load_bundle
-from cardfraud.adapters.feature_store import FeatureStore
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
-from cardfraud.contracts.sources import Source
 from cardfraud.contracts.transactions import MINOR_UNITS, Transaction
 from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES
@@ -33,7 +31,7 @@ from cardfraud_pipelines.demo.parity import Parity, compare
 from cardfraud_pipelines.demo.pipeline import latest_labels
 from cardfraud_pipelines.demo.plan import Span
 from cardfraud_pipelines.demo.replay import Row, Served, in_order, instance, replay
-from cardfraud_pipelines.demo.stages import Stages
+from cardfraud_pipelines.demo.workspace import Workspace
 
 _DAY = timedelta(days=1)
 
@@ -69,14 +67,7 @@ class Traffic:
     served: Served = field(default_factory=Served)
 
 
-def replay_days(
-    source: Source,
-    span: Span,
-    url: str,
-    store: ObjectStore,
-    features: FeatureStore,
-    stages: Stages,
-) -> tuple[Traffic, float]:
+def replay_days(work: Workspace, url: str) -> tuple[Traffic, float]:
     """Replay each day, and at each midnight ingest it and bring the state up to date.
 
     Returns:
@@ -85,12 +76,12 @@ def replay_days(
     Raises:
         Unavailable: a server does not answer.
     """
-    traffic, stream = Traffic(), Stream(StreamWriter(features))
+    traffic, stream = Traffic(), Stream(StreamWriter(work.features))
     begun = time.perf_counter()
-    for day in span.days:
-        extract = source.read(day)
+    for day in work.plan.replay.days:
+        extract = work.source.read(day)
         rows = in_order(extract.transactions)
-        with stages.stage(f"replay {day}") as stage:
+        with work.stages.stage(f"replay {day}") as stage:
             stage.total(len(rows))
             served = replay(rows, url=url, push=stream.push, progress=stage.advance)
             stage.note = f"{len(rows):,} transactions in {len(served.batch_sizes)} requests"
@@ -99,38 +90,33 @@ def replay_days(
         traffic.served.predictions.extend(served.predictions)
         traffic.served.latencies_ms.extend(served.latencies_ms)
         traffic.served.batch_sizes.extend(served.batch_sizes)
-        with stages.stage(f"midnight of {day}") as stage:
-            close_day(source, day, store, features)
+        with work.stages.stage(f"midnight of {day}") as stage:
+            close_day(work, day)
             stage.note = "ingested, validated, state brought up to date"
     return traffic, time.perf_counter() - begun
 
 
-def close_day(source: Source, day: date, store: ObjectStore, features: FeatureStore) -> None:
+def close_day(work: Workspace, day: date) -> None:
     """The daily jobs once a day is over: ingest it, validate it, bring the state up to date."""
-    ingest(IngestConfig(start=day, end=day), source, store)
-    validate(ValidateConfig(start=day, end=day), store)
-    run_daily(store, features, day + _DAY)
+    ingest(IngestConfig(start=day, end=day), work.source, work.store)
+    validate(ValidateConfig(start=day, end=day), work.store)
+    run_daily(work.store, work.features, day + _DAY)
 
 
 def compare_with_offline(
-    traffic: Traffic,
-    span: Span,
-    bundle: str,
-    seconds: float,
-    store: ObjectStore,
-    features: FeatureStore,
-    stages: Stages,
+    work: Workspace, traffic: Traffic, bundle: str, seconds: float
 ) -> tuple[Replayed, Parity]:
     """Compute the offline values of the replayed days, score them, and compare.
 
     The offline values come from the raw data as the daily jobs stored it, through Feast's
     point-in-time join, and are scored by the very graph that was served.
     """
-    with stages.stage("compare with offline") as stage:
-        featurize(FeaturizeConfig(start=span.start, end=span.end - _DAY), store, features)
+    with work.stages.stage("compare with offline") as stage:
+        span, store = work.plan.replay, work.store
+        featurize(FeaturizeConfig(start=span.start, end=span.end - _DAY), store, work.features)
         ids = [row["transaction_id"] for row in traffic.rows]
         transactions = _stored(span, store, ids)
-        values = features.training_set(transactions)
+        values = work.features.training_set(transactions)
         matrix = vector(vector_from_frame(values, FEATURE_NAMES))
         model = load_bundle(store, "fraud", bundle)
         offline = OnnxScorer(model.model, model.signature).score(matrix).astype(np.float64)
