@@ -160,7 +160,7 @@ def test_a_mended_source_empties_the_quarantine(store: ObjectStore) -> None:
 
 def test_out_of_order_is_counted_and_sorted(store: ObjectStore) -> None:
     """Rows that come late are normal: they are counted, and written in order of time and id."""
-    minutes = [0, 5, 3, 5, 4, 9]
+    minutes = [0, 5, 3, 4, 5, 9]
     rows = transactions(
         [
             {"transaction_id": f"t{9 - n}", "event_time": NOON + timedelta(minutes=minute)}
