@@ -31,12 +31,17 @@ def store(endpoints: Endpoints) -> ObjectStore:
 
 
 class MeetingStore(ObjectStore):
-    """A store whose conditional writes wait until all writers have read."""
+    """A store whose first write waits until all writers have read."""
 
     def __init__(self, other: ObjectStore, barrier: Barrier) -> None:
         super().__init__(other.settings)
         self._barrier = barrier
         self._met = False
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write once the others have read too."""
+        self._meet()
+        return super().put(key, content)
 
     def put_if_absent(self, key: str, content: bytes) -> str:
         """Write once the others have read too."""
