@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cardfraud.adapters.bundles import Bundle, load_bundle, load_bundle_directory
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts.scoring import MAX_INSTANCES, TooLarge
-from cardfraud.errors import IntegrityError, InvalidField, InvalidFrame, InvalidInput
+from cardfraud.errors import IntegrityError, InvalidField, InvalidInput
 from cardfraud.features.definitions import feature_set_digest
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud_inference.settings import PredictorSettings
@@ -31,6 +31,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 FEATURES: Final = "features"
 PROBABILITY: Final = "probability"
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,6 @@ def _rows(payload: Any, names: tuple[str, ...]) -> NDArray[np.float32]:
         for name, value in zip(names, row, strict=True):
             if type(value) not in {int, float}:
                 raise InvalidField(name, "must be a number", index=index)
-    try:
-        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused so
-            return np.array(rows, dtype=np.float64).astype(np.float32)
-    except OverflowError:
-        raise InvalidFrame(FEATURES, "a number is too large") from None
+            if not abs(value) <= _LARGEST:
+                raise InvalidField(name, "must be a finite number", index=index)
+    return np.array(rows, dtype=np.float32)

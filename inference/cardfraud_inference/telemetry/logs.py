@@ -43,6 +43,7 @@ def configure_logs(level: str) -> None:
             ],
         )
     )
+    logging.captureWarnings(capture=True)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

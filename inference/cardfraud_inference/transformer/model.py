@@ -112,6 +112,7 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
 
     async def close(self) -> None:
         """Write the rest of the prediction log and close the connections."""
+        await self._features.close_async()
         if self._predictor is not None:
             await self._predictor.close()
         if self._prediction_log is not None:

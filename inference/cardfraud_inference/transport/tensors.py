@@ -129,15 +129,18 @@ def respond(
         request_id: the answer's id where the request has none.
         outputs: arrays by name.
     """
-    datatypes = {"f": "FP32", "O": "BYTES"}
+    tensors: list[InferOutput] = []
+    for name, array in outputs.items():
+        datatype = "BYTES" if array.dtype == np.object_ else "FP32"
+        tensor = InferOutput(name, list(array.shape), datatype, array)
+        if request.from_grpc:  # KServe asks for the truth of an array where it should do this
+            tensor.set_data_from_numpy(array, binary_data=True)
+        tensors.append(tensor)
     return InferResponse(
         response_id=request.id or request_id,
         model_name=request.model_name,
         model_version=version,
-        infer_outputs=[
-            InferOutput(name, list(array.shape), datatypes[array.dtype.kind], array)
-            for name, array in outputs.items()
-        ],
+        infer_outputs=tensors,
         use_binary_outputs=request.use_binary_outputs,
         requested_outputs=request.request_outputs,
     )
