@@ -1,4 +1,4 @@
-"""``python -m cardfraud.steps.evaluate --run_id ...``."""
+"""``python -m cardfraud.steps.evaluate --run-id ...``."""
 
 import sys
 

@@ -82,14 +82,25 @@ def held_out(frame: pl.DataFrame) -> HeldOut:
 
 
 def measure(
-    rows: HeldOut, scores: NDArray[np.float32], policy: Policy, *, k: int, seed: int
+    rows: HeldOut,
+    scores: NDArray[np.float32],
+    policy: Policy,
+    *,
+    k: int,
+    seed: int,
+    interval: Interval | None = None,
 ) -> Figures:
-    """Measure scores ``[N]`` on the rows, deciding as the policy says."""
+    """Measure scores ``[N]`` on the rows, deciding as the policy says.
+
+    ``interval`` is that of the average precision where the comparison with the champion has drawn
+    it already; None draws it here, from the same resamples.
+    """
     y, review = rows.labels, policy.thresholds.review
     gate = policy.gate
     return Figures(
         classification=classification_metrics(y, scores, threshold=review, k=k),
-        average_precision_interval=average_precision_interval(
+        average_precision_interval=interval
+        or average_precision_interval(
             y,
             scores,
             groups=rows.cards,

@@ -34,6 +34,7 @@ from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluat
 from cardfraud.contracts.policy import Policy
 from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.gate import Check, GateVerdict, judge
+from cardfraud.evaluation.intervals import Interval
 from cardfraud.evaluation.operating_point import choose_thresholds
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud.steps.evaluate.card import model_card
@@ -139,21 +140,27 @@ def _case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) -> _
 
 def _metrics(config: EvaluateConfig, case: _Case) -> Metrics:
     candidate, champion = case.candidate, case.champion
-    k, seed = config.card_precision_k, config.seed
+    verdict = _verdict(case, config.seed)
+    compared = verdict.comparison
+
+    def figures(scores: NDArray[np.float32], interval: Interval | None) -> Figures:
+        k, seed = config.card_precision_k, config.seed
+        return measure(case.rows, scores, case.policy, k=k, seed=seed, interval=interval)
+
     return Metrics(
         model=candidate.model,
         algorithm=candidate.algorithm,
         test_start=candidate.test.start.isoformat(),
         test_end=candidate.test.end.isoformat(),
         split=candidate.split,
-        candidate=measure(case.rows, case.scores, case.policy, k=k, seed=seed),
+        candidate=figures(case.scores, compared.candidate if compared else None),
         champion=(
-            measure(case.rows, champion.scores, case.policy, k=k, seed=seed) if champion else None
+            figures(champion.scores, compared.champion if compared else None) if champion else None
         ),
         champion_digest=champion.digest if champion else None,
         latency=case.latency,
         policy_digest=case.policy.digest,
-        verdict=_verdict(case, seed),
+        verdict=verdict,
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m cardfraud.steps.publish --run_id ...``."""
+"""``python -m cardfraud.steps.publish --run-id ...``."""
 
 import sys
 

@@ -100,6 +100,8 @@ def test_a_better_candidate_passes_against_the_champion(
     assert one.classification.positives == other.classification.positives
     comparison = result.metrics.verdict.comparison
     assert comparison is not None
+    assert one.average_precision_interval == comparison.candidate
+    assert other.average_precision_interval == comparison.champion
     assert comparison.difference.estimate == pytest.approx(
         (one.classification.average_precision or 0) - (other.classification.average_precision or 0)
     )
