@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -240,8 +241,11 @@ class Tracking:
     @contextmanager
     def _connected(self) -> Iterator[MlflowClient]:
         """MLflow reads its settings from the environment: set them for the block, then restore."""
-        with _environment(self._variables()):
+        with ExitStack() as stack:
+            stack.enter_context(_environment(self._variables()))
             import mlflow
+
+            stack.enter_context(_quiet("mlflow"))  # after the import, which sets the level itself
             from boto3.exceptions import Boto3Error
             from botocore.exceptions import BotoCoreError, ClientError
             from mlflow.exceptions import MlflowException
@@ -290,6 +294,18 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Let a library log errors only: MLflow otherwise comments on every call."""
+    chatty = logging.getLogger(logger)
+    before = chatty.level
+    chatty.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        chatty.setLevel(before)
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
