@@ -1,7 +1,7 @@
 """The configuration of our model.
 
 It was chosen on the test weeks that start on 2018-07-04, 07-11, 07-18 and 07-25 of the handbook's
-data, with no file of a later day opened, and committed before any week from 2018-08-08 was scored.
+data, with no file of a later day opened, and committed before it was scored on any later week.
 """
 
 import hashlib
