@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import httpx
@@ -33,10 +34,12 @@ class Abandoned:
     Attributes:
         strict: its policy answers 503 then.
         lenient: rules decide; its clock is live; its online store is the part ``own-redis``.
+        redis: client of that store.
     """
 
     strict: Address
     lenient: Address
+    redis: Any
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,9 @@ def abandoned(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Ite
     )
     supervisor.wait("strict")
     supervisor.wait("lenient")
-    yield Abandoned(strict, lenient)
+    client = own.redis_client()
+    yield Abandoned(strict, lenient, client)
+    client.close()
     for name in ("strict", "lenient"):
         supervisor.stop(name)
 
@@ -145,6 +150,22 @@ def test_the_predictor_may_go_and_come_back(serving: Serving) -> None:
     part = servers.predictor(serving.predictor, serving.storage, serving.bundle)
     serving.supervisor.run(part)
     assert predicted(serving.transformer, instance()) == [before]
+
+
+def test_an_online_store_that_is_slow_is_not_waited_for(abandoned: Abandoned) -> None:
+    """Past its deadline the answer is degraded; once Redis answers again, so are no more."""
+    quiet, timeouts = (
+        instance(event_time=now()),
+        'cardfraud_feature_store_errors_total{kind="timeout"}',
+    )
+    abandoned.redis.execute_command("CLIENT", "PAUSE", "2500", "ALL")
+    (slow,) = predicted(abandoned.lenient, quiet)
+    assert (slow["features"]["degraded"], slow["features"]["missing"]) == (True, [])
+    assert metric(abandoned.lenient, timeouts) == 1
+    assert abandoned.redis.ping()  # which Redis answers when the pause is over
+    (after,) = predicted(abandoned.lenient, quiet)
+    assert after["features"]["degraded"] is False
+    assert sorted(after["features"]["missing"]) == ["merchant", "user"]
 
 
 def test_without_the_online_store_rules_decide(serving: Serving, abandoned: Abandoned) -> None:

@@ -139,6 +139,15 @@ def test_rows_of_two_days_go_to_two_partitions(endpoints: Endpoints) -> None:
     assert all(writing.writer in key for key in store.keys(FOLDER))
 
 
+def test_closing_writes_every_row_that_waits(endpoints: Endpoints) -> None:
+    """Also where that takes several files."""
+    store = object_store(endpoints)
+    writing = log(store)
+    writing.add([row(str(number)) for number in range(7)])
+    writing.close(30)
+    assert sorted(read(store)["request_id"]) == [str(number) for number in range(7)]
+
+
 def test_two_writers_never_meet(endpoints: Endpoints) -> None:
     """Logs of two processes of one day do not overwrite each other."""
     store = object_store(endpoints)

@@ -104,6 +104,16 @@ def test_a_transformer_that_cannot_serve_ends_and_says_why(serving: Serving) -> 
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_port_that_is_taken_is_named(serving: Serving, protocol: str) -> None:
+    """A predictor on the port of a running one ends, and says which address."""
+    taken = getattr(serving.predictor, protocol)
+    address = dataclasses.replace(Address(), **{protocol: taken})
+    status, said = ended(servers.predictor(address, serving.storage, serving.bundle))
+    assert status == 1
+    assert f"address 127.0.0.1:{taken} is unavailable" in said
+
+
 def spoilt_bundle(serving: Serving) -> str:
     """Publish a bundle and change one byte of its graph."""
     files = tiny_files() | {"card.md": b"# another\n"}

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cardfraud.errors import Unavailable
 from cardfraud_inference.transport.documents import parse_json
 from cardfraud_inference.transport.envelope import Envelope
 from cardfraud_inference.transport.faults import fault_of
@@ -38,8 +39,19 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         super().__init__(*arguments, **options)
         self.config.host = host
         self.config.access_log = False
-        # The grace period and our own draining belong together, see Server.
         self._access_log = access_log
+
+    async def start(self) -> None:
+        """Listen until stopped.
+
+        Raises:
+            Unavailable: the port cannot be had.
+        """
+        try:
+            await super().start()
+        except SystemExit as error:  # how uvicorn says it
+            address = f"{self.config.host}:{self.config.port}"
+            raise Unavailable(f"REST address {address}", "it cannot be listened on") from error
 
     def _register_endpoints(self, app: FastAPI) -> None:
         v1, v2 = V1Endpoints(self.dataplane), V2Endpoints(self.dataplane)

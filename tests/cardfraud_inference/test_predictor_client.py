@@ -1,0 +1,70 @@
+import asyncio
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud_inference.transformer.predictor_client import (
+    PredictorClient,
+    PredictorFailed,
+    within,
+)
+from tests.cardfraud_inference.clients import PREDICT, post
+from tests.cardfraud_inference.conftest import Serving
+from tests.support.servers import Address
+
+ROWS = np.random.default_rng(4).uniform(0, 5, (7, len(FEATURE_NAMES))).astype(np.float32)
+
+
+def asked(
+    host: str, *, version: str, rows: NDArray[np.float32] = ROWS, **changes: object
+) -> NDArray[np.float32]:
+    """Ask a predictor once, with a client of its own."""
+
+    async def once() -> NDArray[np.float32]:
+        timeout_s = changes.get("timeout_s", 30.0)
+        assert isinstance(timeout_s, float)
+        model = str(changes.get("model", "fraud"))
+        client = PredictorClient(host, model, timeout_s=timeout_s, version=version)
+        try:
+            return await client.score(rows, {"x-request-id": "a"})
+        finally:
+            await client.close()
+
+    return asyncio.run(once())
+
+
+def test_the_client_gets_what_the_predictor_gives(serving: Serving) -> None:
+    """Raw tensors there and back carry the scores bit for bit."""
+    scores = asked(serving.predictor.host, version=serving.bundle)
+    v1 = post(serving.predictor, PREDICT, {"instances": ROWS.tolist()}).json()["predictions"]
+    np.testing.assert_array_equal(scores, np.array(v1, dtype=np.float32))
+
+
+def test_a_predictor_of_another_bundle_counts_as_failed(serving: Serving) -> None:
+    """A score is never taken for that of the bundle that the answer will name."""
+    with pytest.raises(PredictorFailed, match="another bundle") as caught:
+        asked(serving.predictor.host, version=f"sha256-{'0' * 64}")
+    assert caught.value.kind == "version"
+
+
+def test_every_way_to_fail_has_its_kind(serving: Serving) -> None:
+    """No connection, no time, another status: one error, told apart for the metric."""
+    here = serving.predictor.host
+    kinds = []
+    for host, changes in (
+        (Address().host, {}),
+        (here, {"timeout_s": 1e-6}),
+        (here, {"model": "fruad"}),
+        (here, {"rows": ROWS[:, :-1]}),
+    ):
+        with pytest.raises(PredictorFailed) as caught:
+            asked(host, version=serving.bundle, **changes)
+        kinds.append(caught.value.kind)
+    assert kinds == ["connection", "timeout", "status", "status"]
+
+
+def test_large_batches_get_more_time() -> None:
+    """The deadline holds for up to 100 rows and grows in proportion beyond."""
+    assert [within(0.2, rows) for rows in (1, 100, 1_000)] == [0.2, 0.2, 2.0]
