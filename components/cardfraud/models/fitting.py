@@ -85,6 +85,7 @@ def _random_forest(
         max_depth=parameters.max_depth,
         min_samples_split=parameters.min_samples_split,
         min_samples_leaf=parameters.min_samples_leaf,
+        max_samples=parameters.row_share,
         random_state=seed,
         n_jobs=threads,
     )

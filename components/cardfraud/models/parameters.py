@@ -32,6 +32,8 @@ class RandomForestParameters(EstimatorParameters):
     max_depth: int = Field(default=10, ge=1)
     min_samples_split: int = Field(default=50, ge=2)
     min_samples_leaf: int = Field(default=1, ge=1)
+    row_share: float = Field(default=1.0, gt=0, le=1)
+    """Rows that each tree draws, with replacement, as a share of all rows."""
 
 
 class GradientBoostingParameters(EstimatorParameters):

@@ -65,6 +65,7 @@ class Stages:
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
         with progress:
             running = Running(progress, progress.add_task(f"{name:<22}", total=None))
