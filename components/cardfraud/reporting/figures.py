@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK: Final = "#1f2933"
-MUTED: Final = "#7b8794"
+MUTED: Final = "#52606d"
 BLUE: Final = "#2563a8"
 ORANGE: Final = "#d9730d"
 RED: Final = "#b3261e"
@@ -25,6 +25,7 @@ _STYLE: Final[Any] = {
     "font.size": 9,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
+    "text.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -34,6 +35,8 @@ _STYLE: Final[Any] = {
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.4,
     "lines.linewidth": 1.6,
 }
 
@@ -68,3 +71,38 @@ def picture(*, width: float = 5.2, height: float = 3.0) -> Iterator[Picture]:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     drawing.svg = text[text.index("<svg") :]
+
+
+def legend(axes: Axes, *, columns: int = 2) -> None:
+    """Put the legend above the plot, where it can hide nothing."""
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderaxespad=0.2, fontsize=8.5
+    )
+
+
+def dates(axes: Axes) -> None:
+    """Make the horizontal axis one of dates, with as few words as tell them apart.
+
+    Positions are days since 1970-01-01, or ``datetime64``.
+    """
+    from matplotlib import dates as calendar
+
+    made: Any = calendar  # its classes are untyped
+    locator = made.AutoDateLocator(minticks=3, maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(made.ConciseDateFormatter(locator))
+
+
+def thousands(axes: Axes) -> None:
+    """Write the numbers of the vertical axis with thousands separated."""
+    from matplotlib.ticker import StrMethodFormatter
+
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def thresholds(axes: Axes, *, review: float, decline: float) -> None:
+    """Draw the policy's two thresholds; the legend names them, so that close ones can be read."""
+    for value, name, dashes in ((review, "review", "--"), (decline, "decline", ":")):
+        axes.axvline(
+            value, color=INK, linewidth=1.0, linestyle=dashes, label=f"{name} from {value:.3g}"
+        )

@@ -8,36 +8,57 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-_CSS: Final = Markup("""
-:root{color-scheme:light;--ink:#1f2933;--muted:#616e7c;--line:#e4e7eb;--good:#2e7d4f;--bad:#b3261e}
-*{box-sizing:border-box}body{margin:0;background:#f5f7fa;color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:32px 24px 64px}
-h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 10px}
-p{margin:6px 0}.lead{color:var(--muted);margin-bottom:20px}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px}
-.card,.box{background:#fff;border:1px solid var(--line);border-radius:8px;padding:12px 16px}
-.card b{display:block;font-size:20px}.card span{color:var(--muted);font-size:13px}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:16px}
-figure{margin:0;background:#fff;border:1px solid var(--line);border-radius:8px;padding:12px}
-figure svg{width:100%;height:auto;display:block}figcaption{color:var(--muted);font-size:13px}
-table{border-collapse:collapse;width:100%;background:#fff;border:1px solid var(--line)}
-th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);font-size:14px}
-th{color:var(--muted);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
-.verdict{border-left:5px solid var(--good)}.verdict.no{border-left-color:var(--bad)}
-code{font-size:13px;background:#eef1f5;padding:1px 4px;border-radius:4px;overflow-wrap:anywhere}
-footer{margin-top:40px;color:var(--muted);font-size:13px}
-@media(max-width:520px){.grid{grid-template-columns:1fr}}
-""")
+from cardfraud.reporting.style import CSS
+
+_NOTHING: Final = Markup()
+# The page says so itself: a browser fetches nothing and runs nothing for it.
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table: text, and whether it is a number or a verdict."""
+    """A cell of a table.
+
+    Attributes:
+        text: what it says.
+        kind: ``n`` for a number, ``good`` or ``bad`` for a verdict, ``sub`` for the name of a row
+            that belongs to the one above; empty for text.
+    """
 
     text: str
     kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture with its heading.
+
+    Attributes:
+        title: a few words.
+        caption: how to read it, in one sentence.
+        svg: of our own making; it is the one text that is not escaped.
+    """
+
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reader wants to know first.
+
+    Attributes:
+        question: in a few words.
+        answer: a word or a figure.
+        detail: one sentence.
+        good: whether that is as it should be; None where it is neither.
+    """
+
+    question: str
+    answer: str
+    detail: str
+    good: bool | None = None
 
 
 def number(value: float, digits: int = 3) -> Cell:
@@ -50,13 +71,8 @@ def count(value: int) -> Cell:
     return Cell(f"{value:,}", "n")
 
 
-def verdict(*, passed: bool, yes: str = "passed", no: str = "failed") -> Cell:
-    """A word in green or red."""
-    return Cell(yes if passed else no, "good" if passed else "bad")
-
-
 def table(header: Sequence[str | Cell], rows: Sequence[Sequence[str | Cell]]) -> Markup:
-    """A table; plain strings are left-aligned text."""
+    """A table; plain strings are left-aligned text. A narrow screen scrolls it sideways."""
 
     def cell(tag: str, content: str | Cell) -> Markup:
         shown = content if isinstance(content, Cell) else Cell(content)
@@ -64,44 +80,104 @@ def table(header: Sequence[str | Cell], rows: Sequence[Sequence[str | Cell]]) ->
         form = Markup("<th{}>{}</th>") if tag == "th" else Markup("<td{}>{}</td>")
         return form.format(attribute, shown.text)
 
-    head = Markup("").join(cell("th", c) for c in header)
-    body = Markup("").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(cell("td", c) for c in row)) for row in rows
+    head = _NOTHING.join(cell("th", c) for c in header)
+    body = _NOTHING.join(
+        Markup("<tr>{}</tr>").format(_NOTHING.join(cell("td", c) for c in row)) for row in rows
     )
-    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)
+    return Markup(
+        '<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(head, body)
+
+
+def answers(items: Sequence[Answer]) -> Markup:
+    """A row of answers, for the top of a page."""
+    return Markup('<div class="answers">{}</div>').format(
+        _NOTHING.join(
+            Markup('<div class="answer{}"><span>{}</span><b>{}</b><span>{}</span></div>').format(
+                "" if item.good is None else " yes" if item.good else " no",
+                item.question,
+                item.answer,
+                item.detail,
+            )
+            for item in items
+        )
+    )
 
 
 def cards(items: Sequence[tuple[str, str]]) -> Markup:
     """A row of (figure, what it is)."""
     return Markup('<div class="cards">{}</div>').format(
-        Markup("").join(
+        _NOTHING.join(
             Markup('<div class="card"><b>{}</b><span>{}</span></div>').format(value, label)
             for value, label in items
         )
     )
 
 
-def box(content: str, *, passed: bool) -> Markup:
-    """A verdict in one sentence, with a green or a red edge."""
-    kind = "verdict" if passed else "verdict no"
-    return Markup('<div class="box {}">{}</div>').format(kind, content)
+def box(content: str, *, passed: bool, checks: Sequence[tuple[bool, str]] = ()) -> Markup:
+    """A verdict in one sentence, with a green or a red edge.
 
-
-def pictures(items: Sequence[tuple[str, str]]) -> Markup:
-    """A grid of (SVG of our own making, caption)."""
-    return Markup('<div class="grid">{}</div>').format(
-        Markup("").join(
-            Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(Markup(svg), caption)  # noqa: S704 (SVG made by figures.py)
-            for svg, caption in items
+    Args:
+        content: the sentence.
+        passed: which edge.
+        checks: whether each check passed, and a sentence on it.
+    """
+    lines = _NOTHING.join(
+        Markup('<li><span class="{}">{}</span>{}</li>').format(
+            "good" if good else "bad", "passed" if good else "failed", sentence
         )
+        for good, sentence in checks
+    )
+    return Markup('<div class="box {}"><b>{}</b>{}</div>').format(
+        "verdict" if passed else "verdict no",
+        content,
+        Markup('<ul class="checks">{}</ul>').format(lines) if lines else "",
+    )
+
+
+def facts(items: Sequence[tuple[str, str]]) -> Markup:
+    """A list of (name, value)."""
+    return Markup('<div class="box"><dl>{}</dl></div>').format(
+        _NOTHING.join(Markup("<dt>{}</dt><dd>{}</dd>").format(name, value) for name, value in items)
+    )
+
+
+def pictures(charts: Sequence[Chart]) -> Markup:
+    """Pictures, two side by side where there is room."""
+    return Markup('<div class="grid">{}</div>').format(_NOTHING.join(_figure(c) for c in charts))
+
+
+def wide_picture(chart: Chart) -> Markup:
+    """A picture as wide as the page; a narrow screen scrolls it sideways."""
+    return _figure(chart, wide=True)
+
+
+def _figure(chart: Chart, *, wide: bool = False) -> Markup:
+    named = Markup('<svg role="img" aria-label="{}"').format(chart.title)
+    drawing = Markup(chart.svg.replace("<svg", named, 1))  # noqa: S704 (made by figures.py)
+    return Markup("<figure{}><figcaption><b>{}</b>{}</figcaption><div>{}</div></figure>").format(
+        Markup(' class="wide"') if wide else "", chart.title, chart.caption, drawing
     )
 
 
 def section(title: str, *parts: str) -> Markup:
     """A heading and what is below it."""
-    return Markup("<section><h2>{}</h2>{}</section>").format(
-        title, Markup("").join(escape(part) for part in parts)
-    )
+    return Markup("<section><h2>{}</h2>{}</section>").format(title, _all(parts))
+
+
+def subsection(title: str, *parts: str) -> Markup:
+    """A smaller heading and what is below it, inside a section."""
+    return Markup("<section><h3>{}</h3>{}</section>").format(title, _all(parts))
+
+
+def sides(*parts: str) -> Markup:
+    """Parts side by side where there is room."""
+    return Markup('<div class="sides">{}</div>').format(_all(parts))
+
+
+def stack(*parts: str) -> Markup:
+    """Parts one below the other, as one of the sides of :func:`sides`."""
+    return Markup('<div class="stack">{}</div>').format(_all(parts))
 
 
 def paragraph(text: str) -> Markup:
@@ -109,19 +185,35 @@ def paragraph(text: str) -> Markup:
     return Markup("<p>{}</p>").format(text)
 
 
+def note(text: str) -> Markup:
+    """A paragraph that explains what stands beside it."""
+    return Markup('<p class="note">{}</p>').format(text)
+
+
+def link(text: str, target: str) -> Markup:
+    """A paragraph with a link to another file; ``target`` is relative to the page."""
+    return Markup('<p><a href="{}">{}</a></p>').format(target, text)
+
+
 def page(title: str, lead: str, *parts: str) -> str:
     """The whole document as a string of HTML."""
     return str(
         Markup(
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta http-equiv="Content-Security-Policy" content="{policy}">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             "<title>{title}</title><style>{css}</style></head><body><main>"
             '<h1>{title}</h1><p class="lead">{lead}</p>{body}'
             "</main></body></html>\n"
         ).format(
             title=title,
-            css=_CSS,
+            policy=_POLICY,
+            css=Markup(CSS),  # noqa: S704 (a constant)
             lead=lead,
-            body=Markup("").join(escape(part) for part in parts),
+            body=_all(parts),
         )
     )
+
+
+def _all(parts: Sequence[str]) -> Markup:
+    return _NOTHING.join(escape(part) for part in parts)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cardfraud.contracts.policy import Decision
 from cardfraud.evaluation.gate import GateVerdict
 from cardfraud_pipelines.demo.parity import Parity
 from cardfraud_pipelines.demo.plan import Plan
@@ -73,6 +74,11 @@ class Replayed:
     latencies_ms: NDArray[np.float64]
     batch_sizes: NDArray[np.int64]
     seconds: float
+
+    @property
+    def stopped(self) -> NDArray[np.bool_]:
+        """Rows that the policy did not let pass, [N]: reviewed or declined."""
+        return np.array([each != Decision.APPROVE for each in self.decision], dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

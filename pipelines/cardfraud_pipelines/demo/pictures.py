@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 
 import numpy as np
 
-from cardfraud.reporting.figures import BLUE, GREEN, INK, MUTED, ORANGE, PALE, RED, picture
+from cardfraud.contracts.policy import Decision
+from cardfraud.reporting.figures import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    RED,
+    dates,
+    legend,
+    picture,
+    thousands,
+    thresholds,
+)
 from cardfraud_pipelines.demo.outcome import DataSeen, DemoOutcome, ModelRow, Replayed
 from cardfraud_pipelines.demo.parity import TOLERANCE
 from cardfraud_pipelines.demo.plan import Plan
+
+_WIDE: Final = 10.6
+_EXACT: Final = 1e-12
+"""Where a difference of nothing stands on a logarithmic scale."""
+_ROOM_FOR_A_NUMBER: Final = 0.12
 
 
 def timeline(plan: Plan) -> str:
@@ -21,28 +41,35 @@ def timeline(plan: Plan) -> str:
         ("test", plan.test, ORANGE),
         ("replay", plan.replay, RED),
     ]
-    with picture(width=10.6, height=1.9) as drawing:
-        for row, (_name, span, colour) in enumerate(reversed(spans)):
+    with picture(width=_WIDE, height=2.0) as drawing:
+        axes = drawing.axes
+        for row, (name, span, colour) in enumerate(spans):
             start, end = _ordinal(span.start), _ordinal(span.end)
-            drawing.axes.barh(row, max(end - start, 0.6), left=start, color=colour, height=0.6)
-        drawing.axes.set_yticks(range(len(spans)), [name for name, _, _ in reversed(spans)])
-        drawing.axes.xaxis_date()
-        drawing.axes.grid(axis="y", visible=False)
+            axes.barh(row, end - start, left=start, color=colour, height=0.62)
+            axes.text(start, row, f"{name} ", ha="right", va="center", color=INK)
+        axes.set_xlim(left=_ordinal(plan.history.start))
+        axes.invert_yaxis()
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        dates(axes)
     return drawing.svg
 
 
 def transactions_by_day(data: DataSeen) -> str:
     """Transactions and known frauds of each day."""
-    with picture() as drawing:
+    with picture(width=_WIDE, height=2.6) as drawing:
+        axes = drawing.axes
         days = [_ordinal(day) for day in data.days]
-        drawing.axes.fill_between(days, data.transactions, color=PALE, label="transactions")
-        drawing.axes.xaxis_date()
-        drawing.axes.tick_params(axis="x", rotation=30)
-        drawing.axes.set_ylabel("transactions a day")
-        drawing.axes.set_ylim(bottom=0)
-        frauds = drawing.axes.twinx()
+        axes.fill_between(days, data.transactions, color=PALE)
+        axes.set_ylabel("transactions a day")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0)
+        thousands(axes)
+        dates(axes)
+        frauds = axes.twinx()
         frauds.plot(days, data.frauds, color=RED, linewidth=1.2)
         frauds.set_ylabel("frauds a day", color=RED)
+        frauds.tick_params(axis="y", colors=RED)
         frauds.set_ylim(bottom=0)
         frauds.grid(visible=False)
     return drawing.svg
@@ -51,50 +78,84 @@ def transactions_by_day(data: DataSeen) -> str:
 def models_compared(models: tuple[ModelRow, ...]) -> str:
     """Average precision of each model on validation and test."""
     with picture() as drawing:
+        axes = drawing.axes
         positions = np.arange(len(models))
-        validation = [m.validation_average_precision for m in models]
-        test = [m.test_average_precision for m in models]
-        drawing.axes.bar(positions - 0.18, validation, 0.34, color=GREEN, label="validation")
-        drawing.axes.bar(positions + 0.18, test, 0.34, color=ORANGE, label="test")
-        drawing.axes.set_xticks(positions, [m.algorithm.replace("_", "\n") for m in models])
-        drawing.axes.set_ylabel("average precision")
-        drawing.axes.set_ylim(0, 1)
-        drawing.axes.legend(ncols=2, loc="upper left")
+        for shift, name, colour, values in (
+            (-0.19, "validation", GREEN, [m.validation_average_precision for m in models]),
+            (0.19, "test", ORANGE, [m.test_average_precision for m in models]),
+        ):
+            bars = axes.bar(positions + shift, values, 0.36, color=colour, label=name)
+            axes.bar_label(bars, fmt="%.3f", padding=2, color=INK)
+        axes.set_xticks(positions, [m.algorithm.replace("_", "\n") for m in models])
+        axes.set_ylabel("average precision")
+        axes.set_ylim(0, 1)
+        axes.grid(visible=False, axis="x")
+        legend(axes)
     return drawing.svg
 
 
 def served_against_offline(replayed: Replayed) -> str:
     """Every served score over its offline score."""
     with picture() as drawing:
-        drawing.axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
+        axes = drawing.axes
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
         shown = _sample(len(replayed.served))
-        drawing.axes.scatter(
-            replayed.offline[shown], replayed.served[shown], s=6, color=BLUE, alpha=0.5
+        axes.scatter(
+            replayed.offline[shown], replayed.served[shown], s=9, color=BLUE, alpha=0.5, lw=0
         )
-        drawing.axes.set_xlabel("offline probability")
-        drawing.axes.set_ylabel("served probability")
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("offline probability")
+        axes.set_ylabel("served probability")
     return drawing.svg
 
 
 def differences(replayed: Replayed) -> str:
     """How far served and offline are apart, on a logarithmic scale."""
     with picture() as drawing:
+        axes = drawing.axes
         gap = np.abs(replayed.served - replayed.offline)
-        gap = np.clip(np.nan_to_num(gap, nan=1.0), 1e-12, 1.0)
-        drawing.axes.hist(gap, bins=list(np.logspace(-12, 0, 49)), color=BLUE)
-        drawing.axes.axvline(TOLERANCE, color=RED, linewidth=1.0)
-        drawing.axes.text(
-            TOLERANCE,
-            0.95,
-            " tolerance",
-            color=RED,
-            va="top",
-            transform=drawing.axes.get_xaxis_transform(),
-        )
-        drawing.axes.set_xscale("log")
-        drawing.axes.set_yscale("log")
-        drawing.axes.set_xlabel("|served - offline|; exact agreement stands at the left edge")
-        drawing.axes.set_ylabel("transactions")
+        gap = np.clip(np.nan_to_num(gap, nan=1.0), _EXACT, 1.0)
+        axes.hist(gap, bins=list(np.logspace(-12, 0, 49)), color=BLUE, label="transactions")
+        axes.axvline(TOLERANCE, color=RED, linewidth=1.2, label=f"tolerance {TOLERANCE:g}")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(_EXACT / 2, 1)
+        axes.set_xlabel("difference of the two probabilities")
+        axes.set_ylabel("transactions")
+        legend(axes)
+    return drawing.svg
+
+
+def frauds_by_decision(replayed: Replayed) -> str:
+    """Shares of the frauds, by number and by amount, that each decision got."""
+    decisions = np.array(replayed.decision, dtype=np.str_)
+    colours = {Decision.DECLINE: GREEN, Decision.REVIEW: BLUE, Decision.APPROVE: RED}
+    measures = {
+        "number": replayed.fraud.astype(np.float64),
+        "amount": np.where(replayed.fraud, replayed.amount, 0.0),
+    }
+    with picture() as drawing:
+        axes = drawing.axes
+        for row, weight in enumerate(measures.values()):
+            left, total = 0.0, max(float(weight.sum()), 1e-9)
+            for decision, colour in colours.items():
+                part = float(weight[decisions == decision.value].sum())
+                share = part / total
+                name = f"{decision.value}{' (missed)' if decision is Decision.APPROVE else ''}"
+                axes.barh(row, share, left=left, color=colour, label="" if row else name)
+                if share > _ROOM_FOR_A_NUMBER:
+                    axes.text(
+                        left + share / 2, row, f"{part:,.0f}", ha="center", va="center", color="w"
+                    )
+                left += share
+        axes.set_yticks(range(len(measures)), list(measures))
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.set_xlabel("share of the frauds")
+        axes.grid(visible=False, axis="y")
+        legend(axes, columns=3)
     return drawing.svg
 
 
@@ -102,50 +163,49 @@ def scores_by_truth(outcome: DemoOutcome) -> str:
     """Served scores of good and fraudulent transactions, with the thresholds."""
     replayed = outcome.replayed
     with picture() as drawing:
+        axes = drawing.axes
         bins = list(np.linspace(0, 1, 41))
-        score = np.nan_to_num(replayed.served)
-        drawing.axes.hist(score[~replayed.fraud], bins=bins, color=PALE, label="legitimate")
-        drawing.axes.hist(score[replayed.fraud], bins=bins, color=RED, alpha=0.8, label="fraud")
-        for value, name in (
-            (outcome.review_threshold, "review"),
-            (outcome.decline_threshold, "decline"),
-        ):
-            drawing.axes.axvline(value, color=INK, linewidth=0.9, linestyle="--")
-            drawing.axes.text(
-                value,
-                0.6,
-                f" {name}",
-                color=INK,
-                rotation=90,
-                transform=drawing.axes.get_xaxis_transform(),
-            )
-        drawing.axes.set_yscale("log")
-        drawing.axes.set_xlabel("served probability; colours are what became known later")
-        drawing.axes.set_ylabel("transactions")
-        drawing.axes.legend(loc="upper center")
+        answered = ~np.isnan(replayed.served)
+        good, bad = answered & ~replayed.fraud, answered & replayed.fraud
+        axes.hist(replayed.served[good], bins=bins, color=PALE, label="legitimate")
+        axes.hist(replayed.served[bad], bins=bins, color=RED, alpha=0.75, label="fraud")
+        thresholds(axes, review=outcome.review_threshold, decline=outcome.decline_threshold)
+        axes.set_yscale("log")
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("served probability")
+        axes.set_ylabel("transactions")
+        legend(axes)
     return drawing.svg
 
 
 def request_latencies(replayed: Replayed) -> str:
-    """Duration of each request over the number of its instances."""
+    """Duration of each request over the number of its transactions."""
     with picture() as drawing:
-        drawing.axes.scatter(replayed.batch_sizes, replayed.latencies_ms, s=8, color=BLUE)
-        drawing.axes.set_xlabel("transactions in the request")
-        drawing.axes.set_ylabel("milliseconds")
-        drawing.axes.set_xlim(left=0)
-        drawing.axes.set_ylim(bottom=0)
+        axes = drawing.axes
+        shown = _sample(len(replayed.batch_sizes))
+        axes.scatter(
+            replayed.batch_sizes[shown], replayed.latencies_ms[shown], s=9, color=BLUE, alpha=0.6
+        )
+        axes.set_xlabel("transactions in the request")
+        axes.set_ylabel("milliseconds")
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
     return drawing.svg
 
 
 def stage_durations(outcome: DemoOutcome) -> str:
     """Seconds of each stage."""
-    with picture() as drawing:
-        names = [stage.name for stage in outcome.stages][::-1]
-        seconds = [stage.seconds for stage in outcome.stages][::-1]
-        drawing.axes.barh(names, seconds, color=BLUE)
-        drawing.axes.bar_label(drawing.axes.containers[0], fmt=" %.1f", color=MUTED)  # type: ignore[arg-type]
-        drawing.axes.set_xlabel("seconds")
-        drawing.axes.grid(axis="y", visible=False)
+    stages = outcome.stages
+    with picture(width=_WIDE, height=0.7 + 0.24 * len(stages)) as drawing:
+        axes = drawing.axes
+        places = range(len(stages))
+        bars = axes.barh(places, [stage.seconds for stage in stages], color=BLUE)
+        axes.bar_label(bars, fmt=" %.1f s", color=INK)
+        axes.set_yticks(places, [stage.name for stage in stages])
+        axes.invert_yaxis()
+        axes.margins(x=0.08)
+        axes.set_xlabel("seconds")
+        axes.grid(visible=False, axis="y")
     return drawing.svg
 
 

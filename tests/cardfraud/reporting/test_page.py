@@ -1,34 +1,70 @@
 import re
 
 from cardfraud.reporting import page
-from cardfraud.reporting.figures import picture
+from cardfraud.reporting.figures import dates, legend, picture, thresholds
+
+BAD = '<script>alert("1")</script>'
+SVG = "<svg></svg>"
 
 
 def test_text_is_escaped_everywhere() -> None:
-    """What comes from data can never become markup."""
-    bad = "<script>alert(1)</script>"
+    """What comes from data can never become markup, neither as text nor in an attribute."""
+    chart = page.Chart(BAD, BAD, SVG)
 
     html = page.page(
-        bad,
-        bad,
-        page.section(bad, page.paragraph(bad), page.box(bad, passed=False)),
-        page.table([bad], [[bad, page.Cell(bad, "n")]]),
-        page.cards([(bad, bad)]),
-        page.pictures([("<svg></svg>", bad)]),
+        BAD,
+        BAD,
+        page.section(BAD, page.paragraph(BAD), page.note(BAD)),
+        page.subsection(BAD, page.box(BAD, passed=False, checks=[(False, BAD)])),
+        page.table([BAD], [[BAD, page.Cell(BAD, "n")]]),
+        page.cards([(BAD, BAD)]),
+        page.answers([page.Answer(BAD, BAD, BAD, good=True)]),
+        page.facts([(BAD, BAD)]),
+        page.link(BAD, BAD),
+        page.sides(page.pictures([chart]), page.wide_picture(chart)),
+        BAD,
     )
 
-    assert "<script>" not in html
-    assert html.count("&lt;script&gt;") == 12
+    assert "<script" not in html
+    assert 'alert("' not in html
+    assert html.count("&lt;script&gt;") == 28
+
+
+def test_a_picture_is_named_for_who_cannot_see_it() -> None:
+    """A chart's title is its heading and the name of the drawing."""
+    html = page.pictures([page.Chart("Amounts", "How to read it.", SVG)])
+
+    assert '<svg role="img" aria-label="Amounts">' in html
+    assert "<b>Amounts</b>How to read it." in html
 
 
 def test_a_page_loads_nothing_from_anywhere() -> None:
-    """A report can be mailed: it has no address in it that a browser would fetch."""
+    """A report can be mailed: it fetches nothing, runs nothing and tells the browser so."""
     with picture() as drawing:
         drawing.axes.plot([0, 1], [0, 1])
 
-    html = page.page("t", "l", page.pictures([(drawing.svg, "caption")]))
+    html = page.page("t", "l", page.pictures([page.Chart("c", "d", drawing.svg)]))
 
-    assert not re.search(r"<(link|script|img|iframe)|url\(http|@import", html)
+    assert not re.search(r"<(link|script|img|iframe|object)|url\((?!#)|@import", html)
+    assert not re.search(r"\b(?:src|href)=\"(?!#)", html)
+    assert "default-src &#39;none&#39;" in html
+
+
+def test_a_verdict_shows_each_check_with_its_own_mark() -> None:
+    """A box with a failed check has a red edge, and says which of its checks failed."""
+    html = page.box("Not passed.", passed=False, checks=[(True, "Enough rows."), (False, "Late.")])
+
+    assert 'class="box verdict no"' in html
+    assert '<span class="good">passed</span>Enough rows.' in html
+    assert '<span class="bad">failed</span>Late.' in html
+
+
+def test_an_answer_is_green_red_or_neither() -> None:
+    """Only an answer that can be right or wrong has a colour."""
+    shown = [page.answers([page.Answer("q", "a", "d", good=good)]) for good in (True, False, None)]
+
+    kinds = [re.findall(r'class="(answer(?: yes| no)?)"', html) for html in shown]
+    assert kinds == [["answer yes"], ["answer no"], ["answer"]]
 
 
 def test_the_same_numbers_give_the_same_picture() -> None:
@@ -36,10 +72,24 @@ def test_the_same_numbers_give_the_same_picture() -> None:
 
     def draw() -> str:
         with picture() as drawing:
-            drawing.axes.hist([1, 2, 2, 3], bins=3)
+            drawing.axes.hist([1, 2, 2, 3], bins=3, label="rows")
+            thresholds(drawing.axes, review=1.2, decline=1.3)
+            legend(drawing.axes)
         return drawing.svg
 
     first = draw()
 
     assert first == draw()
     assert first.startswith("<svg")
+    assert "review from 1.2" in first
+    assert "decline from 1.3" in first
+
+
+def test_a_date_axis_shows_dates() -> None:
+    """Days since 1970 become words of the calendar."""
+    with picture() as drawing:
+        drawing.axes.plot([17_622, 17_712], [0, 1])  # 2018-04-01 to 2018-06-30
+        dates(drawing.axes)
+
+    assert "May" in drawing.svg
+    assert "17622" not in re.sub(r"<!--.*?-->", "", drawing.svg)

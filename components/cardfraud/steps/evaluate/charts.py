@@ -1,43 +1,37 @@
-"""The pictures of the report, as SVG that needs no file beside it."""
+"""The pictures of the report: the candidate, and the champion on the same axes."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import Policy
+from cardfraud.reporting.figures import (
+    BLUE,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    RED,
+    legend,
+    picture,
+    thousands,
+    thresholds,
+)
+from cardfraud.reporting.page import Chart
 from cardfraud.steps.evaluate.figures import Curves, Figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS: Final = {"candidate": "#1d5fa8", "champion": "#c2711a"}
-_FRAUD, _GOOD, _FAINT = "#b3372f", "#5b8a72", "#9aa3ad"
-_STYLE: Final[Any] = {  # matplotlib types its names one by one
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#c8ced6",
-    "axes.grid": True,
-    "axes.labelcolor": "#39424e",
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "grid.color": "#e8ebef",
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "cardfraud",
-    "text.color": "#39424e",
-    "xtick.color": "#5a6470",
-    "ytick.color": "#5a6470",
-}
+COLOURS: Final = {"candidate": BLUE, "champion": ORANGE}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DAYS_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,145 +44,183 @@ class Drawn:
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One picture with its caption."""
-
-    title: str
-    caption: str
-    svg: str
-
-
 def charts(policy: Policy, labels: NDArray[np.bool_], drawn: Sequence[Drawn]) -> list[Chart]:
-    """Draw every picture of the report."""
+    """Draw every picture of the report.
+
+    Args:
+        policy: its thresholds are marked.
+        labels: ``[N]`` of the held-out rows.
+        drawn: the candidate, and the champion if there is one.
+    """
     k = drawn[0].figures.card_precision.k
     return [
-        Chart("ROC curve", "True against false positive rate.", _svg(_roc, drawn)),
-        Chart("Precision and recall", "Over all thresholds.", _svg(_precision_recall, drawn)),
+        Chart(
+            "Precision and recall",
+            "Over all thresholds; the dot is the policy's review threshold.",
+            _precision_recall(drawn),
+        ),
+        Chart(
+            "ROC curve",
+            "True against false positive rate; the dot is the policy's review threshold.",
+            _roc(drawn),
+        ),
         Chart(
             f"Card precision at {k}, by day",
-            "Bars reach what was caught; the dashes are the ceiling of a perfect scorer.",
-            _svg(_card_precision, drawn),
+            f"Compromised cards among the {k} most suspicious; the dashes are what a perfect "
+            "scorer would reach.",
+            _card_precision(drawn),
         ),
         Chart(
             "Cost",
-            "Missed frauds and reviews in major units, by reviewed transactions.",
-            _svg(_cost, drawn),
+            "Missed frauds and reviews together, by how many of the highest scores are reviewed.",
+            _cost(drawn),
         ),
         Chart(
             "Calibration",
-            "Observed share of frauds against the predicted probability; larger dots, more rows.",
-            _svg(_calibration, drawn),
+            "Observed share of frauds against the predicted probability; a larger dot, more rows.",
+            _calibration(drawn),
         ),
         Chart(
             "Scores of the candidate",
-            "Rows by score, on a logarithmic scale; the lines are the policy's thresholds.",
-            _svg(lambda axes, many: _histogram(axes, many[0], labels, policy), drawn),
+            "Transactions by score, on a logarithmic scale.",
+            _histogram(drawn[0], labels, policy),
         ),
     ]
 
 
-def _svg(draw: Callable[[Axes, Sequence[Drawn]], None], drawn: Sequence[Drawn]) -> str:
-    # The object-oriented interface: no global figure, no display, safe in any thread.
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.4, 3.5), layout="constrained")
-        draw(figure.add_subplot(), drawn)
-        text = io.StringIO()
-        canvas: Any = FigureCanvasSVG(figure)  # print_svg is untyped
-        canvas.print_svg(text, metadata={"Date": None, "Creator": None})
-    document = text.getvalue()
-    return document[document.index("<svg") :]
-
-
-@contextmanager
-def _labelled(axes: Axes, x: str, y: str) -> Iterator[None]:
-    yield
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="best")
-
-
-def _roc(axes: Axes, drawn: Sequence[Drawn]) -> None:
-    with _labelled(axes, "false positive rate", "true positive rate"):
-        axes.plot([0, 1], [0, 1], color=_FAINT, linestyle=":")
-        for one in drawn:
-            curve, auc = one.curves.roc, one.figures.classification.auc_roc
-            label = f"{one.name}, area {auc:.3f}" if auc is not None else one.name
-            axes.plot([0, *curve.x], [0, *curve.y], color=COLOURS[one.name], label=label)
-
-
-def _precision_recall(axes: Axes, drawn: Sequence[Drawn]) -> None:
-    with _labelled(axes, "recall", "precision"):
-        base = drawn[0].figures.classification
-        axes.axhline(base.positives / base.rows, color=_FAINT, linestyle=":")
+def _precision_recall(drawn: Sequence[Drawn]) -> str:
+    with picture() as drawing:
+        axes = drawing.axes
         for one in drawn:
             curve, value = one.curves.precision_recall, one.figures.classification.average_precision
-            label = f"{one.name}, average {value:.3f}" if value is not None else one.name
-            axes.plot(curve.x, curve.y, color=COLOURS[one.name], label=label)
-        axes.set_ylim(0, 1.02)
+            # The first point stands for every smaller recall: no fewer rows can be flagged.
+            x, y = [0.0, *curve.x], [curve.y[0], *curve.y]
+            axes.plot(x, y, color=COLOURS[one.name], label=_named(one, "average", value))
+        base = drawn[0].figures.classification
+        _mark(axes, base.recall, base.precision)
+        share = base.positives / base.rows
+        axes.axhline(share, color=MUTED, linestyle=":", label=f"no skill, {share:.3f}")
+        axes.set_xlim(0, 1.01)
+        axes.set_ylim(0, 1.03)
+        axes.set_xlabel("recall")
+        axes.set_ylabel("precision")
+        legend(axes)
+    return drawing.svg
 
 
-def _card_precision(axes: Axes, drawn: Sequence[Drawn]) -> None:
-    with _labelled(axes, "", "share of the alerts"):
-        days = drawn[0].figures.card_precision.days
+def _roc(drawn: Sequence[Drawn]) -> str:
+    with picture() as drawing:
+        axes = drawing.axes
+        for one in drawn:
+            curve, auc = one.curves.roc, one.figures.classification.auc_roc
+            x, y = [0.0, *curve.x], [0.0, *curve.y]
+            axes.plot(x, y, color=COLOURS[one.name], label=_named(one, "area", auc))
+        base = drawn[0].figures.classification
+        _mark(axes, base.false_positives / max(base.rows - base.positives, 1), base.recall)
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="no skill")
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(0, 1.03)
+        axes.set_xlabel("false positive rate")
+        axes.set_ylabel("true positive rate")
+        legend(axes)
+    return drawing.svg
+
+
+def _mark(axes: Axes, x: float, y: float) -> None:
+    axes.plot(
+        [x],
+        [y],
+        "o",
+        color=BLUE,
+        markeredgecolor=INK,
+        markersize=7,
+        label="review threshold",
+        clip_on=False,
+    )
+
+
+def _named(one: Drawn, what: str, value: float | None) -> str:
+    return one.name if value is None else f"{one.name}, {what} {value:.3f}"
+
+
+def _card_precision(drawn: Sequence[Drawn]) -> str:
+    days = drawn[0].figures.card_precision.days
+    with picture() as drawing:
+        axes = drawing.axes
         width = 0.8 / len(drawn)
         for i, one in enumerate(drawn):
             place = np.arange(len(days)) - 0.4 + width * (i + 0.5)
-            daily = one.figures.card_precision.daily
-            axes.bar(place, daily, width * 0.92, color=COLOURS[one.name], label=one.name)
-        ceiling = drawn[0].figures.card_precision.daily_ceiling
+            daily, mean = one.figures.card_precision.daily, one.figures.card_precision.mean
+            name = _named(one, "mean", mean)
+            axes.bar(place, daily, width * 0.92, color=COLOURS[one.name], label=name)
         axes.hlines(
-            ceiling,
+            drawn[0].figures.card_precision.daily_ceiling,
             np.arange(len(days)) - 0.45,
             np.arange(len(days)) + 0.45,
-            color="#39424e",
+            color=INK,
             linestyle="--",
-            label="ceiling",
+            label=f"ceiling, mean {drawn[0].figures.card_precision.ceiling:.3f}",
         )
-        shown = range(0, len(days), max(1, len(days) // 8))
+        shown = range(0, len(days), max(1, -(-len(days) // _MOST_DAYS_NAMED)))
         axes.set_xticks(list(shown), [f"{_EPOCH + timedelta(days=days[i]):%d %b}" for i in shown])
+        axes.set_ylabel("share of the cards looked at")
+        axes.set_ylim(bottom=0)
         axes.grid(visible=False, axis="x")
+        legend(axes)
+    return drawing.svg
 
 
-def _cost(axes: Axes, drawn: Sequence[Drawn]) -> None:
-    with _labelled(axes, "reviewed transactions", "cost"):
+def _cost(drawn: Sequence[Drawn]) -> str:
+    nothing = drawn[0].figures.cost.flag_nothing
+    with picture() as drawing:
+        axes = drawing.axes
         for one in drawn:
             points = one.curves.cost
-            axes.plot(
-                [p.flagged for p in points],
-                [p.cost for p in points],
-                color=COLOURS[one.name],
-                label=one.name,
-            )
-        nothing = drawn[0].figures.cost.flag_nothing
-        axes.axhline(nothing, color=_FAINT, linestyle=":", label="let all pass")
-        flagged = drawn[0].figures.classification
-        alerts = flagged.true_positives + flagged.false_positives
-        axes.axvline(max(alerts, 1), color="#39424e", linestyle="--", label="policy")
+            flagged, cost = [p.flagged for p in points], [p.cost for p in points]
+            axes.plot(flagged, cost, color=COLOURS[one.name], label=one.name)
+        axes.axhline(nothing, color=MUTED, linestyle=":", label="all pass")
+        base = drawn[0].figures.classification
+        alerts = base.true_positives + base.false_positives
+        axes.axvline(
+            max(alerts, 1), color=INK, linestyle="--", linewidth=1, label="review threshold"
+        )
         axes.set_xscale("log")
+        # Reviewing everything costs many times more than the frauds; the choice is far below.
+        axes.set_ylim(0, 1.6 * nothing if nothing else None)
+        axes.set_xlabel("reviewed transactions")
+        axes.set_ylabel("cost, major units")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        thousands(axes)
+        legend(axes)
+    return drawing.svg
 
 
-def _calibration(axes: Axes, drawn: Sequence[Drawn]) -> None:
-    with _labelled(axes, "predicted probability", "observed share"):
-        axes.plot([0, 1], [0, 1], color=_FAINT, linestyle=":")
+def _calibration(drawn: Sequence[Drawn]) -> str:
+    with picture() as drawing:
+        axes = drawing.axes
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="perfect")
         for one in drawn:
             bins = one.curves.calibration
             x, y = [b.mean_probability for b in bins], [b.observed_share for b in bins]
             size = [12 + 8 * float(np.log10(b.count)) ** 1.5 for b in bins]
-            axes.plot(x, y, color=COLOURS[one.name], linewidth=1)
-            axes.scatter(x, y, size, color=COLOURS[one.name], label=one.name)
+            axes.plot(x, y, color=COLOURS[one.name], linewidth=1, label=one.name)
+            axes.scatter(x, y, size, color=COLOURS[one.name])
+        axes.set_xlabel("predicted probability")
+        axes.set_ylabel("observed share of frauds")
+        legend(axes, columns=3)
+    return drawing.svg
 
 
-def _histogram(axes: Axes, one: Drawn, labels: NDArray[np.bool_], policy: Policy) -> None:
-    with _labelled(axes, "score", "rows"):
-        edges = np.linspace(0, 1, 41)
-        for name, rows, colour in (("legitimate", ~labels, _GOOD), ("fraud", labels, _FRAUD)):
-            axes.hist(one.scores[rows], edges.tolist(), color=colour, alpha=0.65, label=name)
-        for threshold in (policy.thresholds.review, policy.thresholds.decline):
-            axes.axvline(threshold, color="#39424e", linestyle="--", linewidth=1)
+def _histogram(one: Drawn, labels: NDArray[np.bool_], policy: Policy) -> str:
+    with picture() as drawing:
+        axes = drawing.axes
+        edges = np.linspace(0, 1, 41).tolist()
+        axes.hist(one.scores[~labels], edges, color=PALE, label="legitimate")
+        axes.hist(one.scores[labels], edges, color=RED, alpha=0.75, label="fraud")
+        thresholds(axes, review=policy.thresholds.review, decline=policy.thresholds.decline)
         axes.set_yscale("log")
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("score")
+        axes.set_ylabel("transactions")
+        legend(axes)
+    return drawing.svg

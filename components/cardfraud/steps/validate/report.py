@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import polars as pl
 
@@ -9,18 +11,24 @@ from cardfraud.contracts.transactions import MINOR_UNITS
 from cardfraud.reporting import figures
 from cardfraud.reporting.page import (
     Cell,
+    Chart,
     box,
     cards,
     count,
+    note,
     page,
-    paragraph,
     pictures,
     section,
     table,
+    wide_picture,
 )
 from cardfraud.steps.validate.result import ValidationResult
 
-_WORST_DAYS = 10
+_WORST_DAYS: Final = 10
+_FEW_DAYS: Final = 60
+"""With fewer days than this each is marked by a dot."""
+_SMALLEST: Final = 10.0**-2
+"""The smallest amount that is not zero, major units."""
 
 
 def validation_page(result: ValidationResult, kept: pl.DataFrame) -> str:
@@ -30,18 +38,23 @@ def validation_page(result: ValidationResult, kept: pl.DataFrame) -> str:
         result: what was found.
         kept: the rows that keep the contract, canonical columns.
     """
-    verdict = "Accepted: everything is within its limits."
-    if not result.accepted:
-        verdict = f"Rejected: {'; '.join(result.failures[:5])}."
+    verdict = (
+        "Accepted: everything is within its limits."
+        if result.accepted
+        else "Rejected: not every limit is kept."
+    )
     return page(
-        f"Data quality {result.name}",
-        f"Transactions of {result.first_day} to {result.last_day}, UTC.",
-        box(verdict, passed=result.accepted),
+        f"Data quality, {result.first_day} to {result.last_day}",
+        f"Report {result.name} on the transactions of {len(result.days):,} days, UTC.",
+        box(
+            verdict,
+            passed=result.accepted,
+            checks=[(False, failure) for failure in result.failures],
+        ),
         section("Rows", _rows(result)),
-        *([] if result.accepted else [section("Limits that are not kept", _failures(result))]),
-        section("Reasons", _reasons(result)),
-        section("Pictures", _pictures(result, kept)),
-        section("Days with most rows in quarantine", _worst_days(result)),
+        section("Why rows are in quarantine", _reasons(result)),
+        section("Pictures", wide_picture(_volume(result)), pictures(_distributions(kept))),
+        section("Days with most rows that are not kept", _worst_days(result)),
     )
 
 
@@ -57,20 +70,16 @@ def _rows(result: ValidationResult) -> str:
             (f"{result.quarantined:,}", "rows in quarantine"),
             (f"{result.set_aside:,}", "rows set aside at ingestion"),
             (f"{result.quarantine_share:.3%}", "share of rows not kept"),
-            (money(result.mean_amount), "mean amount"),
-            (money(result.std_amount), "standard deviation of the amounts"),
-            (share, "frauds among the labelled"),
+            (money(result.mean_amount), "mean amount, major units"),
+            (money(result.std_amount), "standard deviation of the amounts, major units"),
+            (share, "frauds among the transactions with a label"),
         ]
     )
 
 
-def _failures(result: ValidationResult) -> str:
-    return table(["limit"], [[failure] for failure in result.failures])
-
-
 def _reasons(result: ValidationResult) -> str:
     if not result.reasons:
-        return paragraph("No row is in quarantine.")
+        return note("No row is in quarantine.")
     rows = sorted(result.reasons.items(), key=lambda item: (-item[1], item[0]))
     return table(
         ["reason", Cell("rows", "n")], [[reason, count(number)] for reason, number in rows]
@@ -78,7 +87,10 @@ def _reasons(result: ValidationResult) -> str:
 
 
 def _worst_days(result: ValidationResult) -> str:
-    worst = sorted(result.days, key=lambda day: -day.quarantined - day.set_aside)[:_WORST_DAYS]
+    lost = [day for day in result.days if day.quarantined + day.set_aside]
+    if not lost:
+        return note("Every row of every day was kept.")
+    worst = sorted(lost, key=lambda day: -day.quarantined - day.set_aside)[:_WORST_DAYS]
     return table(
         ["day", *(Cell(name, "n") for name in ("read", "kept", "quarantine", "set aside"))],
         [
@@ -94,40 +106,50 @@ def _worst_days(result: ValidationResult) -> str:
     )
 
 
-def _pictures(result: ValidationResult, kept: pl.DataFrame) -> str:
-    return pictures(
-        [
-            (_volume(result), "Rows of each day; in red those that are not kept."),
-            (_amounts(kept), "Amounts, major units; zeros stand at the left edge."),
-            (_hours(kept), "Hour of the day, UTC."),
-        ]
-    )
-
-
-def _volume(result: ValidationResult) -> str:
+def _volume(result: ValidationResult) -> Chart:
     days = [np.datetime64(day.day) for day in result.days]
     lost = [day.quarantined + day.set_aside for day in result.days]
-    with figures.picture() as drawing:
+    marker = "." if len(days) < _FEW_DAYS else ""
+    with figures.picture(width=10.6, height=2.6) as drawing:
         axes = drawing.axes
-        axes.plot(days, [day.rows_in for day in result.days], ".-", color=figures.BLUE)
-        axes.plot(days, lost, ".-", color=figures.RED)
+        axes.plot(
+            days, [d.rows_in for d in result.days], marker=marker, color=figures.BLUE, label="read"
+        )
+        axes.plot(days, lost, marker=marker, color=figures.RED, label="not kept")
         axes.set_ylim(bottom=0)
-        axes.set_ylabel("rows")
-        axes.tick_params(axis="x", rotation=30)
-    return drawing.svg
+        axes.set_ylabel("rows a day")
+        figures.thousands(axes)
+        figures.dates(axes)
+        figures.legend(axes)
+    return Chart("Rows of each day", "By the UTC day of the transaction.", drawing.svg)
+
+
+def _distributions(kept: pl.DataFrame) -> list[Chart]:
+    return [
+        Chart(
+            "Amounts",
+            "Kept rows by amount, on a logarithmic scale; zeros stand at the left edge.",
+            _amounts(kept),
+        ),
+        Chart("Hours", "Kept rows by hour of the day, UTC.", _hours(kept)),
+    ]
 
 
 def _amounts(kept: pl.DataFrame) -> str:
     amounts = kept["amount_minor"].to_numpy() / MINOR_UNITS
-    edges = np.logspace(-2, 6, 65)
     # Zeros have no place on a logarithmic scale; they stand with the smallest amounts.
-    rows, _ = np.histogram(np.clip(amounts, edges[0], None), bins=edges)
+    shown = np.clip(amounts, _SMALLEST, None)
+    top = max(float(np.ceil(np.log10(shown.max(initial=_SMALLEST)))), 1.0)
+    edges = np.logspace(np.log10(_SMALLEST), top, 65)
+    rows, _ = np.histogram(shown, bins=edges)
     with figures.picture() as drawing:
         axes = drawing.axes
         axes.stairs(rows, edges, fill=True, color=figures.BLUE)
         axes.set_xscale("log")
-        axes.set_xlabel("amount")
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.set_xlabel("amount, major units")
         axes.set_ylabel("rows")
+        figures.thousands(axes)
     return drawing.svg
 
 
@@ -136,6 +158,9 @@ def _hours(kept: pl.DataFrame) -> str:
     with figures.picture() as drawing:
         axes = drawing.axes
         axes.bar(np.arange(24), hours, color=figures.BLUE, width=0.85)
+        axes.set_xticks(range(0, 24, 3))
         axes.set_xlabel("hour")
         axes.set_ylabel("rows")
+        axes.grid(visible=False, axis="x")
+        figures.thousands(axes)
     return drawing.svg
