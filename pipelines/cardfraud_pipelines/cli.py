@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,13 @@ class _ReportingGroup(TyperGroup):
         except CardfraudError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             sys.exit(1)
+
+
+class Clock(StrEnum):
+    """Whether event times are measured against the server's clock."""
+
+    LIVE = "live"
+    REPLAY = "replay"
 
 
 app = typer.Typer(
@@ -105,6 +113,33 @@ def simulate(
 
 
 @app.command()
+def stack(
+    folder: Annotated[
+        Path, typer.Option(help="Folder of logs, data and stack.env; emptied at the start.")
+    ] = Path("build/local/stack"),
+) -> None:
+    """Start S3, Redis and MLflow on this machine and keep them up, for running steps by hand."""
+    from cardfraud_pipelines.local.hold import hold_stack
+
+    hold_stack(folder)
+
+
+@app.command()
+def serve(
+    clock: Annotated[
+        Clock, typer.Option(help="live refuses events ahead of the clock; replay takes any time.")
+    ] = Clock.LIVE,
+    folder: Annotated[Path, typer.Option(help="Folder of logs; emptied at the start.")] = Path(
+        "build/local/servers"
+    ),
+) -> None:
+    """Start predictor and transformer for what was deployed last, and keep them up."""
+    from cardfraud_pipelines.local.hold import hold_servers
+
+    hold_servers(folder, clock=clock.value)
+
+
+@app.command()
 def scorecard(
     data: Folder,
     test_start: Annotated[
@@ -160,7 +195,8 @@ def step(
     import runpy
     from importlib.util import find_spec
 
-    if not verb.isidentifier() or find_spec(f"cardfraud.steps.{verb}") is None:
+    package = find_spec(f"cardfraud.steps.{verb}") if verb.isidentifier() else None
+    if package is None or package.submodule_search_locations is None:
         raise typer.BadParameter(f"there is no step {verb!r}", param_hint="VERB")
     sys.argv = [f"cardfraud step {verb}", *context.args]
-    runpy.run_module(f"cardfraud.steps.{verb}", run_name="__main__")
+    runpy.run_module(f"cardfraud.steps.{verb}", run_name="__main__", alter_sys=True)

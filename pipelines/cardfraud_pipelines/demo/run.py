@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -36,11 +38,11 @@ from cardfraud_pipelines.demo.stages import Stages
 from cardfraud_pipelines.demo.traffic import compare_with_offline, replay_days
 from cardfraud_pipelines.demo.workspace import Workspace
 from cardfraud_pipelines.local.endpoints import Endpoints
+from cardfraud_pipelines.local.hold import hold
 from cardfraud_pipelines.local.serving import Deployed, start_track
 from cardfraud_pipelines.local.stack import LocalStack
 
 MODEL: Final = "fraud"
-FEAST_PROJECT: Final = "cardfraud"
 SIMULATED_DAYS: Final = 120
 SIMULATED_FROM: Final = date(2026, 5, 1)
 _HANDBOOK_TODAY: Final = date(2018, 8, 8)
@@ -53,12 +55,14 @@ class DemoConfig:
 
     Attributes:
         data: folder in the handbook's schema; None simulates.
+        simulation: the simulated world; None takes the usual one.
         replay_days: days to replay.
         train_days: days to train on, at most.
         today: first day to replay; None takes the last possible one.
         keep: whether to leave the servers up.
         seed: of the simulation and of the models.
         out: folder of the report.
+        stack: folder of the servers' logs and data.
     """
 
     data: Path | None
@@ -68,6 +72,8 @@ class DemoConfig:
     keep: bool
     seed: int
     out: Path
+    stack: Path = Path("build/local/demo")
+    simulation: SimulationSettings | None = None
 
 
 def run_demo(config: DemoConfig) -> DemoOutcome:
@@ -78,7 +84,6 @@ def run_demo(config: DemoConfig) -> DemoOutcome:
         CardfraudError: any step or server failed; says which.
     """
     console = Console()
-    _quiet_logs(config.out)
     source, described = _source(config)
     days = source.days()
     plan = make_plan(
@@ -89,10 +94,13 @@ def run_demo(config: DemoConfig) -> DemoOutcome:
     )
     console.print(f"[bold]cardfraud demo[/bold]: {described}, replaying {plan.replay}")
     stages = Stages(console)
-    with LocalStack(
-        Path("build/local/demo"),
-        report=lambda line: console.print(f"  {line}", style="dim", highlight=False),
-    ) as stack:
+    with (
+        _logging_to(config.out / "demo.log"),
+        LocalStack(
+            config.stack,
+            report=lambda line: console.print(f"  {line}", style="dim", highlight=False),
+        ) as stack,
+    ):
         places = _object_store(stack.endpoints)
         work = Workspace(
             source=source,
@@ -147,12 +155,11 @@ def _serve(work: Workspace, stack: LocalStack, published: Published) -> Deployed
     with work.stages.stage("start the servers") as stage:
         deployed = start_track(
             stack.supervisor,
-            stack.endpoints,
+            stack.endpoints.settings_environment(),
             model=MODEL,
             bundle=published.bundle,
             policy=published.policy_digest,
             clock="replay",
-            feast_project=FEAST_PROJECT,
         )
         stage.note = ", ".join(f"{n} ready in {s:.1f} s" for n, s in deployed.ready_seconds.items())
     return deployed
@@ -161,10 +168,10 @@ def _serve(work: Workspace, stack: LocalStack, published: Published) -> Deployed
 def _source(config: DemoConfig) -> tuple[Source, str]:
     if config.data is not None:
         return handbook(config.data), "the Fraud Detection Handbook's transactions"
-    settings = SimulationSettings(
+    settings = config.simulation or SimulationSettings(
         seed=config.seed, start=SIMULATED_FROM, days=SIMULATED_DAYS + config.replay_days
     )
-    return Simulator(settings), f"simulated transactions, seed {config.seed}"
+    return Simulator(settings), f"simulated transactions, seed {settings.seed}"
 
 
 def _default_today(config: DemoConfig, days: list[date]) -> date | None:
@@ -189,7 +196,6 @@ def _object_store(endpoints: Endpoints) -> ObjectStoreSettings:
 def _feature_store(endpoints: Endpoints) -> FeatureStoreSettings:
     return FeatureStoreSettings.model_validate(
         {
-            "project": FEAST_PROJECT,
             "redis_host": endpoints.redis_host,
             "redis_port": endpoints.redis_port,
             "redis_password": endpoints.redis_password,
@@ -257,21 +263,25 @@ def _hold(work: Workspace, stack: LocalStack, deployed: Deployed) -> None:
         "\nCtrl-C stops everything.",
         highlight=False,
     )
-    try:
-        stack.supervisor.hold()
-    except KeyboardInterrupt:
-        console.print("stopping")
+    hold(stack.supervisor, console)
 
 
-def _quiet_logs(folder: Path) -> None:
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
     """Send the steps' log lines to a file beside the report; the terminal shows the stages."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = (folder / "demo.log").open("w", encoding="utf-8")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=log),
-    )
+    before = structlog.get_config()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as log:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.WriteLoggerFactory(file=log),
+            cache_logger_on_first_use=False,
+        )
+        try:
+            yield
+        finally:
+            structlog.configure(**before)

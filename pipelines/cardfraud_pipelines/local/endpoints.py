@@ -50,6 +50,27 @@ class Endpoints:
             "MLFLOW_S3_ENDPOINT_URL": self.s3_url,
         }
 
+    def settings_environment(self, *, feast_project: str = "cardfraud") -> dict[str, str]:
+        """Return the variables from which cardfraud's own settings find this stack.
+
+        Args:
+            feast_project: project of the feature store.
+        """
+        variables = {
+            "CARDFRAUD_S3_BUCKET": self.bucket,
+            "CARDFRAUD_S3_ENDPOINT_URL": self.s3_url,
+            "CARDFRAUD_S3_REGION": self.s3_region,
+            "CARDFRAUD_S3_ACCESS_KEY_ID": self.s3_access_key,
+            "CARDFRAUD_S3_SECRET_ACCESS_KEY": self.s3_secret_key,
+            "CARDFRAUD_FEAST_PROJECT": feast_project,
+            "CARDFRAUD_FEAST_REDIS_HOST": self.redis_host,
+            "CARDFRAUD_FEAST_REDIS_PORT": str(self.redis_port),
+            "CARDFRAUD_FEAST_REDIS_PASSWORD": self.redis_password,
+        }
+        if self.mlflow_url is not None:
+            variables["CARDFRAUD_MLFLOW_TRACKING_URI"] = self.mlflow_url
+        return variables
+
     def s3_client(self, *, retries: int = 3) -> Any:
         """Return a boto3 client of this stack's object store.
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from cardfraud.errors import NotFound
-from cardfraud_pipelines.local.endpoints import Endpoints
 from cardfraud_pipelines.local.part import Part
 from cardfraud_pipelines.local.ports import LOOPBACK, pick_port
 from cardfraud_pipelines.local.supervisor import Supervisor
@@ -65,24 +64,22 @@ class Deployed:
 
 def start_track(
     supervisor: Supervisor,
-    endpoints: Endpoints,
+    stores: Mapping[str, str],
     *,
     model: str,
     bundle: str,
     policy: str,
     clock: str,
-    feast_project: str,
 ) -> Deployed:
     """Start a predictor and a transformer and wait until both are ready.
 
     Args:
         supervisor: keeps and stops them.
-        endpoints: the object store and the online store.
+        stores: variables that say where the object store and the online store are.
         model: name of the model.
         bundle: digest of the bundle.
         policy: digest of the policy.
         clock: ``live`` or ``replay``.
-        feast_project: the feature store's project.
 
     Raises:
         PartFailed: one of them does not come up; the end of its log is in the error.
@@ -90,13 +87,12 @@ def start_track(
     """
     python = serving_python()
     ports = {name: pick_port(None) for name in ("predictor", "predictor_grpc", "rest", "grpc")}
-    common = store_environment(endpoints, feast_project)
     predictor = Part(
         name="predictor",
         command=(python, "-m", "cardfraud_inference.predictor"),
         ready=_model_ready(ports["predictor"], model),
         env={
-            **common,
+            **stores,
             "CARDFRAUD_PREDICTOR_MODEL_NAME": model,
             "CARDFRAUD_PREDICTOR_BUNDLE": bundle,
             "CARDFRAUD_PREDICTOR_HTTP_PORT": str(ports["predictor"]),
@@ -109,7 +105,7 @@ def start_track(
         command=(python, "-m", "cardfraud_inference.transformer"),
         ready=_model_ready(ports["rest"], model),
         env={
-            **common,
+            **stores,
             "CARDFRAUD_TRANSFORMER_MODEL_NAME": model,
             "CARDFRAUD_TRANSFORMER_BUNDLE": bundle,
             "CARDFRAUD_TRANSFORMER_POLICY": policy,
@@ -133,21 +129,6 @@ def start_track(
         predictor_url=f"http://{LOOPBACK}:{ports['predictor']}",
         ready_seconds={part.name: supervisor.wait(part.name) for part in (predictor, transformer)},
     )
-
-
-def store_environment(endpoints: Endpoints, feast_project: str) -> dict[str, str]:
-    """The variables from which our own settings find the stack's stores."""
-    return {
-        "CARDFRAUD_S3_BUCKET": endpoints.bucket,
-        "CARDFRAUD_S3_ENDPOINT_URL": endpoints.s3_url,
-        "CARDFRAUD_S3_REGION": endpoints.s3_region,
-        "CARDFRAUD_S3_ACCESS_KEY_ID": endpoints.s3_access_key,
-        "CARDFRAUD_S3_SECRET_ACCESS_KEY": endpoints.s3_secret_key,
-        "CARDFRAUD_FEAST_PROJECT": feast_project,
-        "CARDFRAUD_FEAST_REDIS_HOST": endpoints.redis_host,
-        "CARDFRAUD_FEAST_REDIS_PORT": str(endpoints.redis_port),
-        "CARDFRAUD_FEAST_REDIS_PASSWORD": endpoints.redis_password,
-    }
 
 
 def _model_ready(port: int, model: str) -> Callable[[], bool]:

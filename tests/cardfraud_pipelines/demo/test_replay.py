@@ -18,6 +18,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def row(index: int, user: str, merchant: str, amount_minor: int = 1999) -> Row:
+    """A transaction, ``index`` seconds after the start."""
     return {
         "transaction_id": f"t{index}",
         "event_time": START + timedelta(seconds=index, microseconds=1),
