@@ -43,14 +43,14 @@ def timeline(plan: Plan) -> str:
     ]
     with picture(width=_WIDE, height=2.0) as drawing:
         axes = drawing.axes
-        for row, (name, span, colour) in enumerate(spans):
+        for row, (_, span, colour) in enumerate(spans):
             start, end = _ordinal(span.start), _ordinal(span.end)
             axes.barh(row, end - start, left=start, color=colour, height=0.62)
-            axes.text(start, row, f"{name} ", ha="right", va="center", color=INK)
+        axes.set_yticks(range(len(spans)), [name for name, _, _ in spans])
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        axes.grid(visible=False, axis="y")
         axes.set_xlim(left=_ordinal(plan.history.start))
         axes.invert_yaxis()
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
         dates(axes)
     return drawing.svg
 
@@ -200,7 +200,7 @@ def stage_durations(outcome: DemoOutcome) -> str:
         axes = drawing.axes
         places = range(len(stages))
         bars = axes.barh(places, [stage.seconds for stage in stages], color=BLUE)
-        axes.bar_label(bars, fmt=" %.1f s", color=INK)
+        axes.bar_label(bars, fmt="%.1f s", padding=4, color=INK)
         axes.set_yticks(places, [stage.name for stage in stages])
         axes.invert_yaxis()
         axes.margins(x=0.08)

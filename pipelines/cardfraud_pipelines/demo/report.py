@@ -25,9 +25,10 @@ def write_report(outcome: DemoOutcome, folder: Path) -> Path:
 
 def report_html(outcome: DemoOutcome, folder: Path) -> str:
     """The page as a string; links are relative to ``folder``."""
+    source = f"{outcome.data.source[:1].upper()}{outcome.data.source[1:]}"
     return page.page(
         "cardfraud demo",
-        f"{outcome.data.source}, learned from {outcome.plan.train}, then replayed as live traffic: "
+        f"{source}, learned from {outcome.plan.train}, then replayed as live traffic: "
         f"{outcome.plan.replay}. Amounts are in major units of the one currency of the data.",
         _answers(outcome),
         _parity(outcome),
@@ -55,7 +56,7 @@ def _answers(outcome: DemoOutcome) -> Markup:
             page.Answer(
                 "Frauds caught in the replay",
                 f"{int(caught.sum()):,} of {frauds:,}",
-                f"reviewed or declined; beside them {_false_alerts(outcome):,} false alerts in "
+                f"reviewed or declined; false alerts: {_false_alerts(outcome):,} of "
                 f"{len(replayed.fraud):,} transactions",
             ),
             page.Answer(

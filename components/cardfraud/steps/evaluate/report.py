@@ -116,7 +116,7 @@ def _answers(metrics: Metrics) -> Markup:
             Answer(
                 "Frauds caught at the review threshold",
                 f"{c.true_positives:,} of {c.positives:,}",
-                f"beside {c.false_positives:,} false alerts in {c.rows:,} transactions",
+                f"false alerts: {c.false_positives:,} of {c.rows:,} transactions",
             ),
             Answer(
                 "Loss prevented",
