@@ -50,7 +50,9 @@ def test_a_command_of_the_pages_exists(command: str) -> None:
         outcome = CliRunner().invoke(app, [words[1], "--help"])
         assert outcome.exit_code == 0, outcome.output
     else:
-        assert words[0] in {"git", "curl", "cd", ".venv/bin/python"}, f"nobody checks {command!r}"
+        assert words[0] in {"git", "curl", "cd", "source", ".venv/bin/python"}, (
+            f"nobody checks {command!r}"
+        )
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "verify", "bench", "scorecard", "lock", "lint"])
