@@ -21,7 +21,8 @@ const errors = [];
 addEventListener("error", e => errors.push(String(e.message || e.target.tagName)), true);
 addEventListener("securitypolicyviolation", e => errors.push("blocked " + e.blockedURI));
 addEventListener("load", () => parent.postMessage(JSON.stringify({
-  width: innerWidth, content: document.documentElement.scrollWidth, errors,
+  width: innerWidth, room: document.documentElement.clientWidth,
+  content: document.documentElement.scrollWidth, errors,
   pictures: [...document.querySelectorAll("svg[role=img]")].map(s => {
     const r = s.getBoundingClientRect(); return [r.width, r.height]; }),
 }), "*"));
@@ -34,12 +35,14 @@ class Seen:
 
     Attributes:
         width: of the window.
-        content: of what would have to be scrolled to.
+        room: what the scroll bar leaves of it.
+        content: as wide as the widest thing on the page, and at least as the room.
         pictures: width and height of each.
         errors: of scripts, of loading, of the console, and what the page's own policy blocked.
     """
 
     width: int
+    room: int
     content: int
     pictures: tuple[tuple[float, float], ...]
     errors: tuple[str, ...]
@@ -75,6 +78,7 @@ def look(html: str, folder: Path, *, width: int) -> Seen:
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     return Seen(
         told["width"],
+        told["room"],
         told["content"],
         tuple((w, h) for w, h in told["pictures"]),
         (*told["errors"], *console),

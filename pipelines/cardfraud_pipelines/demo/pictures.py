@@ -101,7 +101,7 @@ def served_against_offline(replayed: Replayed) -> str:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
         shown = _sample(len(replayed.served))
         axes.scatter(
-            replayed.offline[shown], replayed.served[shown], s=9, color=BLUE, alpha=0.5, lw=0
+            replayed.offline[shown], replayed.served[shown], s=18, color=BLUE, alpha=0.5, lw=0
         )
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
@@ -120,6 +120,7 @@ def differences(replayed: Replayed) -> str:
         axes.axvline(TOLERANCE, color=RED, linewidth=1.2, label=f"tolerance {TOLERANCE:g}")
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
         axes.set_xlim(_EXACT / 2, 1)
         axes.set_xlabel("difference of the two probabilities")
         axes.set_ylabel("transactions")
@@ -130,7 +131,7 @@ def differences(replayed: Replayed) -> str:
 def frauds_by_decision(replayed: Replayed) -> str:
     """Shares of the frauds, by number and by amount, that each decision got."""
     decisions = np.array(replayed.decision, dtype=np.str_)
-    colours = {Decision.DECLINE: GREEN, Decision.REVIEW: BLUE, Decision.APPROVE: RED}
+    colours = {Decision.DECLINE: BLUE, Decision.REVIEW: PALE, Decision.APPROVE: RED}
     measures = {
         "number": replayed.fraud.astype(np.float64),
         "amount": np.where(replayed.fraud, replayed.amount, 0.0),
@@ -145,9 +146,8 @@ def frauds_by_decision(replayed: Replayed) -> str:
                 name = f"{decision.value}{' (missed)' if decision is Decision.APPROVE else ''}"
                 axes.barh(row, share, left=left, color=colour, label="" if row else name)
                 if share > _ROOM_FOR_A_NUMBER:
-                    axes.text(
-                        left + share / 2, row, f"{part:,.0f}", ha="center", va="center", color="w"
-                    )
+                    middle, ink = left + share / 2, INK if colour == PALE else "white"
+                    axes.text(middle, row, f"{part:,.0f}", ha="center", va="center", color=ink)
                 left += share
         axes.set_yticks(range(len(measures)), list(measures))
         axes.invert_yaxis()
@@ -171,6 +171,7 @@ def scores_by_truth(outcome: DemoOutcome) -> str:
         axes.hist(replayed.served[bad], bins=bins, color=RED, alpha=0.75, label="fraud")
         thresholds(axes, review=outcome.review_threshold, decline=outcome.decline_threshold)
         axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
         axes.set_xlim(0, 1)
         axes.set_xlabel("served probability")
         axes.set_ylabel("transactions")

@@ -14,6 +14,7 @@ from cardfraud.reporting.page import Chart
 from cardfraud_pipelines.demo import pictures
 from cardfraud_pipelines.demo.outcome import DemoOutcome, ModelRow
 from cardfraud_pipelines.demo.parity import TOLERANCE, Parity
+from cardfraud_pipelines.demo.plan import Span
 
 
 def write_report(outcome: DemoOutcome, folder: Path) -> Path:
@@ -28,8 +29,8 @@ def report_html(outcome: DemoOutcome, folder: Path) -> str:
     source = f"{outcome.data.source[:1].upper()}{outcome.data.source[1:]}"
     return page.page(
         "cardfraud demo",
-        f"{source}, learned from {outcome.plan.train}, then replayed as live traffic: "
-        f"{outcome.plan.replay}. Amounts are in major units of the one currency of the data.",
+        f"{source}, learned from {outcome.plan.train}, then replayed as live traffic of "
+        f"{_days(outcome.plan.replay)}. Amounts are in major units of the data's one currency.",
         _answers(outcome),
         _parity(outcome),
         _serving(outcome),
@@ -296,6 +297,10 @@ def _stages(outcome: DemoOutcome) -> Markup:
             [[s.name, page.number(s.seconds, 1), s.note] for s in outcome.stages],
         ),
     )
+
+
+def _days(span: Span) -> str:
+    return str(span.start) if len(span.days) == 1 else str(span)
 
 
 def _link(text: str, target: Path, folder: Path) -> Markup:

@@ -219,6 +219,7 @@ def _histogram(one: Drawn, labels: NDArray[np.bool_], policy: Policy) -> str:
         axes.hist(one.scores[labels], edges, color=RED, alpha=0.75, label="fraud")
         thresholds(axes, review=policy.thresholds.review, decline=policy.thresholds.decline)
         axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
         axes.set_xlim(0, 1)
         axes.set_xlabel("score")
         axes.set_ylabel("transactions")

@@ -72,6 +72,7 @@ def render(
         section("Pictures", pictures(charts(policy, labels, drawn))),
         section(
             "Figures",
+            note("Every scorer is judged under the policy that stands beside the figures."),
             sides(
                 _figure_table(metrics),
                 stack(_policy(policy), _origin(candidate, metrics)),
