@@ -120,7 +120,9 @@ def test_a_rejected_candidate_is_red(poor: Drawn, good: Drawn) -> None:
 def test_without_a_champion_there_is_no_empty_column(good: Drawn, poor: Drawn) -> None:
     """The champion has a column when there is one."""
     assert '<th class="n">champion</th>' in page_of(good, poor)
-    assert '<th class="n">champion</th>' not in page_of(good)
+    alone = page_of(good)
+    assert '<th class="n">champion</th>' not in alone
+    assert ">n/a<" not in alone
 
 
 def test_names_from_data_are_escaped_and_periods_end_on_their_last_day(good: Drawn) -> None:
