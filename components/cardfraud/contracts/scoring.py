@@ -74,9 +74,7 @@ class TooLarge(InvalidInput):
         """Build the message from what was counted, the limit and the count."""
         self.limit = limit
         self.actual = actual
-        super().__init__(
-            f"{actual} {what}, at most {limit} are allowed", hint="split the request"
-        )
+        super().__init__(f"{actual} {what}, at most {limit} are allowed", hint="split the request")
 
 
 class InvalidInstances(InvalidInput):

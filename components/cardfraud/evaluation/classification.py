@@ -90,7 +90,8 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
     from sklearn.metrics import average_precision_score
 
     y, s = labels_and_scores(labels, scores)
-    return float(average_precision_score(y, s)) if y.any() else None
+    # A perfect ranking of many rows can come out one rounding step above 1.
+    return min(1.0, float(average_precision_score(y, s))) if y.any() else None
 
 
 def precision_at_k(labels: ArrayLike, scores: ArrayLike, *, k: int) -> float:

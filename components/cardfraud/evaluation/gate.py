@@ -111,7 +111,7 @@ def _distinct(p: NDArray[np.float64], limits: GateLimits) -> Check:
         value=found,
         limit=limit,
         sentence=(
-            f"The candidate gives {found} distinct scores over {len(p)} rows; "
+            f"The candidate gives {found:,} distinct scores over {len(p):,} rows; "
             f"a scorer with fewer than {limit} is constant for all purposes."
         ),
     )

@@ -31,8 +31,9 @@ class Span:
     end: date
 
     def __str__(self) -> str:
-        """``2018-07-25 to 2018-07-31``, the last day included."""
-        return f"{self.start} to {self.end - timedelta(days=1)}"
+        """``2018-07-25 to 2018-07-31``, the last day included; a single day stands alone."""
+        last = self.end - timedelta(days=1)
+        return str(last) if last == self.start else f"{self.start} to {last}"
 
     @property
     def days(self) -> list[date]:

@@ -92,13 +92,17 @@ def run_demo(config: DemoConfig) -> DemoOutcome:
         train_days=config.train_days,
         today=config.today or _default_today(config, days),
     )
-    console.print(f"[bold]cardfraud demo[/bold]: {described}, replaying {plan.replay}")
+    console.print(
+        f"[bold]cardfraud demo[/bold]: {described}, replaying {plan.replay}", soft_wrap=True
+    )
     stages = Stages(console)
     with (
         _logging_to(config.out / "demo.log"),
         LocalStack(
             config.stack,
-            report=lambda line: console.print(f"  {line}", style="dim", highlight=False),
+            report=lambda line: console.print(
+                f"  {line}", style="dim", highlight=False, soft_wrap=True
+            ),
         ) as stack,
     ):
         places = _object_store(stack.endpoints)
@@ -223,14 +227,14 @@ def _save(store: ObjectStore, key: str, folder: Path, name: str) -> Path:
 
 
 def _print_summary(console: Console, outcome: DemoOutcome, report: Path) -> None:
-    table = Table(title="Models, on the same held-out week", title_justify="left")
+    table = Table(title="Models, on the same held-out week (* is served)", title_justify="left")
     table.add_column("model")
     for column in ("AP", "AUC ROC", "card precision@100", "of its ceiling"):
         table.add_column(column, justify="right")
     for model in outcome.models:
         share = model.test_card_precision / max(model.test_card_precision_ceiling, 1e-9)
         table.add_row(
-            f"{model.algorithm}{' (served)' if model.chosen else ''}",
+            f"{model.algorithm}{' *' if model.chosen else ''}",
             f"{model.test_average_precision:.3f}",
             f"{model.test_auc_roc:.3f}",
             f"{model.test_card_precision:.3f}",
@@ -241,9 +245,20 @@ def _print_summary(console: Console, outcome: DemoOutcome, report: Path) -> None
     verdict = "[green]holds[/green]" if parity.holds else "[red]is broken[/red]"
     console.print(
         f"Served equals offline {verdict}: {parity.rows:,} rows, {parity.differing} differ, "
-        f"{parity.unserved} unserved, largest difference {parity.largest:.1e}."
+        f"{parity.unserved} unserved, largest difference {parity.largest:.2g}.",
+        soft_wrap=True,
     )
-    console.print(f"The whole loop took {seconds:.0f} s. Report: {report}")
+    replayed = outcome.replayed
+    caught = replayed.stopped & replayed.fraud
+    console.print(
+        f"Reviewed or declined {caught.sum():,} of {replayed.fraud.sum():,} frauds and "
+        f"{(replayed.stopped & ~replayed.fraud).sum():,} good transactions; "
+        f"{replayed.amount[caught].sum():,.0f} of {replayed.amount[replayed.fraud].sum():,.0f} "
+        "in fraudulent amounts.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    console.print(f"The whole loop took {seconds:.0f} s. Report: {report}", soft_wrap=True)
 
 
 def _hold(work: Workspace, stack: LocalStack, deployed: Deployed) -> None:

@@ -68,10 +68,12 @@ class Stages:
             disable=not self.console.is_terminal,
         )
         with progress:
-            running = Running(progress, progress.add_task(f"{name:<22}", total=None))
+            running = Running(progress, progress.add_task(f"{name:<26}", total=None))
             yield running
         seconds = time.perf_counter() - begun
         self.done.append(Stage(name, seconds, running.note))
         self.console.print(
-            f"  [green]✓[/green] {name:<22} {seconds:6.1f} s  {running.note}", highlight=False
+            f"  [green]✓[/green] {name:<26} {seconds:6.1f} s  {running.note}",
+            highlight=False,
+            soft_wrap=True,
         )

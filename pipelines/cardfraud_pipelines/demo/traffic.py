@@ -123,7 +123,7 @@ def compare_with_offline(
         answers = traffic.served.predictions
         served = np.array([_number(answer["probability"]) for answer in answers])
         parity = compare(ids, served, offline)
-        stage.note = f"{parity.rows:,} rows, largest difference {parity.largest:.1e}"
+        stage.note = f"{parity.rows:,} rows, largest difference {parity.largest:.2g}"
     return (
         Replayed(
             served=served,

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 from cardfraud.adapters.schema_files import write_schemas
 from cardfraud.contracts.json_schema import schema_documents, transaction_json_schema
