@@ -48,6 +48,7 @@ class Outcome(StrEnum):
     REDELIVERED = "redelivered"
     DUPLICATE = "duplicate"
     TOO_LATE = "too_late"
+    TOO_EARLY = "too_early"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,18 +205,29 @@ def fingerprint(transaction_id: str) -> int:
     return int.from_bytes(blake2b(transaction_id.encode(), digest_size=4).digest(), "little")
 
 
-def apply(state: UserStream, event: Event) -> tuple[UserStream, Outcome]:
+def apply(
+    state: UserStream, event: Event, *, latest_us: int | None = None
+) -> tuple[UserStream, Outcome]:
     """Add one event.
 
     A redelivered event (at or below its source's position) changes nothing. A duplicate (same id,
-    time and amount among the last events) and one too late for the retained tiles only move the
-    position on; the daily job picks a late one up from the raw data.
+    time and amount among the last events), one too late for the retained tiles and one from the
+    future only move the position on; the daily job picks a late one up from the raw data. An event
+    from the future would drop all tiles before it and make every true event after it too late.
+
+    Args:
+        state: what is known of the user.
+        event: the event.
+        latest_us: the latest event time that can be true, microseconds since 1970-01-01 UTC;
+            later ones are too early. None takes any time.
     """
     if event.offset <= state.positions.get(event.source, -1):
         return state, Outcome.REDELIVERED
     positions = {k: v for k, v in state.positions.items() if k != event.source}
     positions = dict(list(positions.items())[1 - MAX_SOURCES :]) | {event.source: event.offset}
     moved = replace(state, positions=positions)
+    if latest_us is not None and event.time_us > latest_us:
+        return moved, Outcome.TOO_EARLY
     if (event.time_us, event.amount, event.fingerprint) in state.events:
         return moved, Outcome.DUPLICATE
     newest = max(state.last_us, event.time_us)

@@ -42,7 +42,7 @@ class Stream:
 
     writer: StreamWriter
     offset: int = 0
-    acknowledged: int = 0
+    """Of the next event; all before it are acknowledged."""
 
     def push(self, rows: Sequence[Row]) -> None:
         """Deliver a run of events as one micro-batch and return once it is acknowledged."""
@@ -52,10 +52,9 @@ class Stream:
         ]
 
         def acknowledge() -> None:
-            self.acknowledged = self.offset + len(batch)
+            self.offset += len(batch)
 
         self.writer.write(batch, acknowledge)
-        self.offset += len(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def replay_days(work: Workspace, url: str) -> tuple[Traffic, float]:
     Raises:
         Unavailable: a server does not answer.
     """
-    traffic, stream = Traffic(), Stream(StreamWriter(work.features))
+    traffic, stream = Traffic(), Stream(StreamWriter(work.features, mode="replay"))
     begun = time.perf_counter()
     for day in work.plan.replay.days:
         extract = work.source.read(day)

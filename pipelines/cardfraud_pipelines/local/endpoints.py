@@ -32,11 +32,6 @@ class Endpoints:
     redis_password: str = field(repr=False)
     mlflow_url: str | None = None
 
-    @property
-    def redis_connection_string(self) -> str:
-        """The form that Feast's Redis store takes."""
-        return f"{self.redis_host}:{self.redis_port},password={self.redis_password}"
-
     def s3_environment(self) -> dict[str, str]:
         """Return the variables from which boto3, pyarrow's and MLflow's clients find the bucket."""
         return {

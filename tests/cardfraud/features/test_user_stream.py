@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +125,18 @@ def test_too_late_is_before_the_oldest_day_that_is_kept() -> None:
     assert outcome is Outcome.TOO_LATE
     assert late.positions == {0: 1}
     assert (late.days, late.hours, late.events) == (state.days, state.hours, state.events)
+
+
+def test_too_early_is_after_the_latest_time_that_can_be_true() -> None:
+    """At the limit an event counts; a microsecond later it only moves the position on."""
+    state = after(at(START, offset=0))
+    limit = START + DAY
+    assert apply(state, at(limit, offset=1), latest_us=limit)[1] is Outcome.APPLIED
+    moved, outcome = apply(state, at(limit + 1, offset=1), latest_us=limit)
+    assert outcome is Outcome.TOO_EARLY
+    assert moved == replace(state, positions={0: 1})
+    assert apply(moved, at(limit + 1, offset=1), latest_us=limit)[1] is Outcome.REDELIVERED
+    assert apply(moved, at(START + 1, offset=2), latest_us=limit)[1] is Outcome.APPLIED
 
 
 def test_a_late_event_outside_the_hours_still_counts_in_its_day() -> None:

@@ -11,10 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from cardfraud.adapters.feature_store import FeatureStore
 from cardfraud.contracts.transactions import Transaction
 from cardfraud.features.user_stream import Event, Outcome, UserStream, apply, fingerprint
+
+AHEAD_US: Final = 5 * 60 * 1_000_000
+"""An event further ahead of a live writer's clock is not applied; live servers refuse it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,24 @@ def _now_us() -> int:
 class StreamWriter:
     """Applies micro-batches of events to the streamed state of their users."""
 
-    def __init__(self, feature_store: FeatureStore, clock: Callable[[], int] = _now_us) -> None:
-        """Keep the store and the clock.
+    def __init__(
+        self,
+        feature_store: FeatureStore,
+        clock: Callable[[], int] = _now_us,
+        *,
+        mode: Literal["live", "replay"] = "live",
+    ) -> None:
+        """Keep the store, the clock and the mode.
 
         Args:
             feature_store: takes the state.
             clock: microseconds since 1970; versions follow it but never fall or stand still.
+            mode: live sets aside events more than 5 minutes ahead of the clock, replay takes any
+                time.
         """
         self._store = feature_store
         self._clock = clock
+        self._mode = mode
 
     def write(
         self, batch: Sequence[Delivery], acknowledge: Callable[[], None] | None = None
@@ -76,13 +89,15 @@ class StreamWriter:
             Unavailable: the store does not answer; nothing is acknowledged.
             IntegrityError: stored state cannot be read; nothing is acknowledged.
         """
+        latest_us = self._clock() + AHEAD_US if self._mode == "live" else None
         users = list(dict.fromkeys(item.transaction.user_id for item in batch))
         before = self._store.read_stream_states(users)
         after = dict(before)
         outcomes: Counter[Outcome] = Counter()
         for item in batch:
             user = item.transaction.user_id
-            after[user], outcome = apply(after.get(user, UserStream()), _event(item))
+            state = after.get(user, UserStream())
+            after[user], outcome = apply(state, _event(item), latest_us=latest_us)
             outcomes[outcome] += 1
         changed = {
             user: self._versioned(state)

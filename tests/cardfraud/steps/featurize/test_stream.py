@@ -25,6 +25,7 @@ from tests.support.feature_stores import (
 from tests.support.stores import object_store
 
 NOON = START + timedelta(hours=12)
+NOON_US = int(NOON.timestamp()) * 1_000_000
 
 
 @pytest.fixture
@@ -73,6 +74,7 @@ def test_a_late_event_counts_on_its_own_day_and_a_very_late_one_is_set_aside(
         Outcome.TOO_LATE: 1,
         Outcome.DUPLICATE: 0,
         Outcome.REDELIVERED: 0,
+        Outcome.TOO_EARLY: 0,
     }
     today = day_number(NOON) + 5
     assert {day: tile.count for day, tile in stored(store).days.items()} == {today - 2: 1, today: 1}
@@ -98,10 +100,52 @@ def test_a_redelivered_batch_changes_nothing(store: FeatureStore) -> None:
     assert store.read_stream_states(["u1", "u2"]) == before
 
 
+def test_an_event_from_the_future_is_set_aside_and_harms_no_later_event(
+    store: FeatureStore,
+) -> None:
+    """Live, more than 5 minutes ahead of the clock is too early, and the true events still count.
+
+    The batch's outcomes add up to it, and the event is not delivered again.
+    """
+    writer = StreamWriter(store, clock=lambda: NOON_US)
+    ahead = timedelta(minutes=5)
+    batch = [
+        Delivery(0, 0, record("2090", NOON + timedelta(days=365 * 72))),
+        Delivery(0, 1, record("ahead", NOON + ahead + timedelta(microseconds=1))),
+        Delivery(0, 2, record("allowed", NOON + ahead)),
+        Delivery(0, 3, record("now", NOON)),
+    ]
+    written = writer.write(batch)
+    assert written.outcomes[Outcome.TOO_EARLY] == 2
+    assert written.outcomes[Outcome.APPLIED] == 2
+    assert sum(written.outcomes.values()) == len(batch)
+    assert counted(store) == (2, 2_000)
+    assert stored(store).positions == {0: 3}
+    assert writer.write(batch[:1]).outcomes[Outcome.REDELIVERED] == 1
+
+
+def test_a_position_moves_past_an_event_from_the_future(store: FeatureStore) -> None:
+    """Even where it is all of the batch it is acknowledged, and a redelivery is known as one."""
+    writer = StreamWriter(store, clock=lambda: NOON_US)
+    batch = [Delivery(0, 7, record("tomorrow", NOON + timedelta(days=1)))]
+    acknowledged: list[bool] = []
+    assert writer.write(batch, lambda: acknowledged.append(True)).users == 1
+    assert acknowledged == [True]
+    assert stored(store) == UserStream(positions={0: 7})
+
+
+def test_a_replay_takes_any_time(store: FeatureStore) -> None:
+    """A replay's events may lie after the writer's clock, wherever that stands."""
+    writer = StreamWriter(store, clock=lambda: 0, mode="replay")
+    written = writer.write([Delivery(0, 0, record("t1", NOON))])
+    assert written.outcomes[Outcome.APPLIED] == 1
+    assert counted(store) == (1, 1_000)
+
+
 def test_versions_rise_when_the_clock_stands_still_or_falls(store: FeatureStore) -> None:
     """No event is lost to the store's dropping of what is not newer, whatever the clock does."""
     clock = iter([10**15, 10**15, 10**15 - 10**9, 10**14])
-    writer = StreamWriter(store, clock=lambda: next(clock))
+    writer = StreamWriter(store, clock=lambda: next(clock), mode="replay")
     for i in range(4):
         writer.write([Delivery(0, i, record(f"t{i}", NOON + timedelta(seconds=i)))])
     assert counted(store)[0] == 4
