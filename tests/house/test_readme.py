@@ -67,8 +67,8 @@ def test_the_steps_of_the_readme_end_in_a_served_decision(tmp_path: Path) -> Non
             body = {
                 "transaction_id": "t1",
                 "event_time": "2026-04-11T10:00:00Z",
-                "user_id": "u001",
-                "merchant_id": "m001",
+                "user_id": "1",
+                "merchant_id": "1",
                 "amount": 12.5,
             }
             url = re.search(r"REST: (\S+)", printed)

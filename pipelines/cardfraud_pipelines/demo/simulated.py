@@ -65,22 +65,29 @@ def write_simulation(
 def in_handbook_schema(transactions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     """Columns of the Fraud Detection Handbook, and what it does not have beside them.
 
-    A label is the last word on its transaction, reported when the first one was: a file of a day
+    Its identifiers are integers, so these are made of the simulator's digits; a transaction's has
+    twelve, since thirteen could pass for a card number. A label is the last word on its transaction, reported when the first one was: a file of a day
     has room for one.
     """
+    day_number = pl.col("event_time").dt.epoch("d").cast(pl.Int64)
     first = labels.group_by("transaction_id").agg(pl.col("reported_at").min())
     return (
         transactions.join(latest_labels(labels), on="transaction_id", how="left")
         .join(first, on="transaction_id", how="left")
         .sort("event_time", "transaction_id")
         .select(
-            TRANSACTION_ID="transaction_id",
+            TRANSACTION_ID=day_number * 10_000_000
+            + pl.col("transaction_id").str.tail(7).cast(pl.Int64),
             TX_DATETIME=pl.col("event_time").dt.replace_time_zone(None),
-            CUSTOMER_ID="user_id",
-            TERMINAL_ID="merchant_id",
+            CUSTOMER_ID=_digits("user_id"),
+            TERMINAL_ID=_digits("merchant_id"),
             TX_AMOUNT=pl.col("amount_minor") / MINOR_UNITS,
             TX_FRAUD=pl.col("is_fraud").cast(pl.Int8),
             SEGMENT="segment",
             REPORTED_AT=pl.col("reported_at").dt.replace_time_zone(None),
         )
     )
+
+
+def _digits(column: str) -> pl.Expr:
+    return pl.col(column).str.replace_all(r"\D", "").cast(pl.Int64)

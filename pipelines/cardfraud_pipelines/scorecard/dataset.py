@@ -80,6 +80,11 @@ def _read_day(path: Path) -> pl.DataFrame:
     if missing:
         raise InvalidFrame(path.name, f"columns missing: {', '.join(missing)}")
     frame = frame.select(COLUMNS)
+    texts = [n for n in COLUMNS if n != "TX_DATETIME" and not frame[n].dtype.is_numeric()]
+    if texts:
+        raise InvalidFrame(path.name, f"columns that hold no numbers: {', '.join(texts)}")
+    if not isinstance(frame["TX_DATETIME"].dtype, pl.Datetime):
+        raise InvalidFrame(path.name, "TX_DATETIME holds no timestamps")
     nulls = [name for name in COLUMNS if frame[name].null_count()]
     if nulls:
         raise InvalidFrame(path.name, f"columns with nulls: {', '.join(nulls)}")

@@ -64,6 +64,15 @@ def test_a_missing_column_and_nulls_are_named(folder: Path) -> None:
         read_dataset(folder, end=day(3))
 
 
+@pytest.mark.parametrize(("column", "text"), [("CUSTOMER_ID", "u1"), ("TX_DATETIME", "yesterday")])
+def test_a_column_of_another_type_is_named(column: str, text: str, folder: Path) -> None:
+    """Texts where the schema has numbers or timestamps are an error that names the column."""
+    path = folder / f"{day(1)}.parquet"
+    pl.read_parquet(path).with_columns(pl.lit(text).alias(column)).write_parquet(path)
+    with pytest.raises(InvalidFrame, match=column):
+        read_dataset(folder, end=day(3))
+
+
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     """No file at all is said as such."""
     with pytest.raises(InvalidFrame, match="no file"):
