@@ -66,8 +66,8 @@ def in_handbook_schema(transactions: pl.DataFrame, labels: pl.DataFrame) -> pl.D
     """Columns of the Fraud Detection Handbook, and what it does not have beside them.
 
     Its identifiers are integers, so these are made of the simulator's digits; a transaction's has
-    twelve, since thirteen could pass for a card number. A label is the last word on its transaction, reported when the first one was: a file of a day
-    has room for one.
+    twelve, since thirteen could pass for a card number. A label is the last word on its
+    transaction, reported when the first one was: a file of a day has room for one.
     """
     day_number = pl.col("event_time").dt.epoch("d").cast(pl.Int64)
     first = labels.group_by("transaction_id").agg(pl.col("reported_at").min())
