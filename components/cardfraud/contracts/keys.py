@@ -6,17 +6,35 @@ no boundary: ``models/fraud/v1`` would also match ``models/fraud/v10``.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import date
+from typing import Final
+
+_OF_A_DAY: Final = re.compile(r"[^=]+/date=([0-9]{4}-[0-9]{2}-[0-9]{2})(/part-0\.parquet|\.json)")
 
 
 def partition(folder: str, day: date) -> str:
     """Key of the one Parquet object of a day: ``folder/date=YYYY-MM-DD/part-0.parquet``."""
-    return f"{folder}/date={day:%Y-%m-%d}/part-0.parquet"
+    return f"{folder}/date={day.isoformat()}/part-0.parquet"
 
 
-def partition_day(key: str) -> date:
-    """Day of a key that :func:`partition` made."""
-    return date.fromisoformat(key.split("date=")[1][:10])
+def partition_day(key: str) -> date | None:
+    """Day of a key that :func:`partition` or :func:`raw_manifest` made; None of any other key."""
+    found = _OF_A_DAY.fullmatch(key)
+    try:
+        return None if found is None else date.fromisoformat(found[1])
+    except ValueError:
+        return None
+
+
+def partitions(listed: Iterable[str], folder: str) -> dict[date, str]:
+    """Of listed keys those that :func:`partition` made for a folder, by day.
+
+    Whatever else somebody left below the folder is left out.
+    """
+    days = ((partition_day(key), key) for key in listed)
+    return {day: key for day, key in days if day is not None and key == partition(folder, day)}
 
 
 RAW_TRANSACTIONS = "raw/transactions"
@@ -33,7 +51,7 @@ FEAST_REGISTRY = "feast/registry.db"
 
 def raw_manifest(day: date) -> str:
     """Key of the manifest that says a day's raw data is complete."""
-    return f"{RAW_MANIFESTS}/date={day:%Y-%m-%d}.json"
+    return f"{RAW_MANIFESTS}/date={day.isoformat()}.json"
 
 
 def values_folder(view: str) -> str:

@@ -151,9 +151,9 @@ def _reader(
 
 
 def _asked(key: str, start: datetime | None, end: datetime | None) -> bool:
-    if not key.endswith(".parquet"):
-        return False
     day = partition_day(key)
+    if day is None:
+        return False
     return (start is None or day >= _utc(start).date()) and (end is None or day <= _utc(end).date())
 
 
@@ -172,7 +172,7 @@ def _empty(store: ObjectStore, prefix: str) -> pa.Table:
         InvalidFrame: the folder has no partition, so its columns are not known.
     """
     for key in store.keys(prefix):
-        if key.endswith(".parquet"):
+        if partition_day(key) is not None:
             return _parquet(store, key).slice(0, 0)
     raise InvalidFrame(store.uri(prefix), "no partitions", hint="run the featurize step first")
 

@@ -24,17 +24,21 @@ class DailyFiles:
 
         Raises:
             NotFound: there is no such folder.
-            InvalidFrame: no file in it has a day for a name.
+            InvalidFrame: no file in it has a day for a name, or two have the same.
         """
         if not folder.is_dir():
             raise NotFound("folder", str(folder), hint="name a folder with one file a day")
         self.name = name
         self._mapping = mapping
-        self._files = {
-            day: path
-            for path in sorted(folder.iterdir())
-            if is_table(path) and (day := _day_of(path)) is not None
-        }
+        self._files: dict[date, Path] = {}
+        for path in sorted(folder.iterdir()):
+            day = _day_of(path) if is_table(path) else None
+            if day is None:
+                continue
+            other = self._files.setdefault(day, path)
+            if other != path:
+                reason = f"{other.name} and {path.name} are both of {day}"
+                raise InvalidFrame(str(folder), reason, hint="merge them, or remove one")
         if not self._files:
             raise InvalidFrame(str(folder), "no file YYYY-MM-DD.parquet or YYYY-MM-DD.csv")
 

@@ -20,7 +20,8 @@ from cardfraud.errors import InvalidFrame, NotFound
 class MappedTable:
     """A table that is read once, when the first day is asked for, and then kept in memory.
 
-    Rows without a usable time have no day of their own; they are rejects of the first day.
+    A day is there also when all of its rows are rejects. Rows without a usable time have no day of
+    their own; they are rejects of the first day.
     """
 
     def __init__(self, path: Path, mapping: Mapping, *, name: str | None = None) -> None:
@@ -40,12 +41,13 @@ class MappedTable:
             raise InvalidFrame(path.name, "no Parquet or CSV file in it")
 
     def days(self) -> list[date]:
-        """UTC dates of all events, in order.
+        """UTC dates of all rows with a usable time, rejects included, in order.
 
         Raises:
             InvalidFrame: a file is unusable.
         """
-        return sorted(self._by_day)
+        rejected = self._converted.rejects["event_time"].dt.date().drop_nulls()
+        return sorted({*self._by_day, *rejected})
 
     def read(self, day: date) -> Extract:
         """Return one day, in the order of the files' rows.
@@ -54,14 +56,14 @@ class MappedTable:
             InvalidFrame: a file is unusable.
             NotFound: nothing happened on that day.
         """
-        transactions = self._by_day.get(day)
-        if transactions is None:
+        days = self.days()
+        if day not in days:
             raise NotFound("transactions of the day", str(day))
         converted = self._converted
         on_day = pl.col("event_time").dt.date() == day
-        first = day == self.days()[0]
+        first = day == days[0]
         return Extract(
-            transactions,
+            self._by_day.get(day, converted.transactions.clear()),
             converted.labels.filter(on_day).select(LABEL_COLUMNS),
             converted.rejects.filter(on_day.fill_null(value=first)).select(REJECT_COLUMNS),
             converted.ignored_columns,

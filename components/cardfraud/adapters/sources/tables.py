@@ -32,7 +32,12 @@ def read_table(path: Path) -> pl.DataFrame:
             frame = pl.read_parquet(path, hive_partitioning=False)
         else:
             frame = pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,  # a damaged file can make the decoder panic
+        OSError,
+        UnicodeDecodeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = "it may be truncated or not what its name says"
         raise InvalidFrame(path.name, f"cannot be read: {reason}", hint=hint) from error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
 import polars as pl
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cardfraud.adapters.object_store import ObjectStore, encode_frame
+from cardfraud.adapters.object_store import ObjectStore, decode_frame, encode_frame
 from cardfraud.contracts import keys
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.raw import RawManifest, RawObject, RowCounts
 from cardfraud.contracts.sources import Source
-from cardfraud.errors import DataRejected, NotFound
+from cardfraud.errors import DataRejected, InvalidFrame, NotFound
 from cardfraud.steps.ingest.config import IngestConfig
 from cardfraud.steps.ingest.day import PreparedDay, prepare, require_users
 
@@ -60,7 +60,8 @@ def run(
     """Write the raw partitions of every day asked for, and the users.
 
     A day whose content is already there is not written again, so that a second run leaves every
-    byte as it is. A day that changed is written anew; while it is, it has no manifest.
+    byte as it is; to know it, every object of the day is read. A day that changed, or of which an
+    object is lost or damaged, is written anew; while it is, it has no manifest.
 
     Args:
         config: the days and the time to write.
@@ -110,28 +111,28 @@ def _ingest_day(
     prepared = prepare(extract, day, source.name)
     earlier = _manifest(store, day)
     same = earlier is not None and earlier.content_sha256 == prepared.content_sha256
-    if earlier is not None and same and all(store.exists(key) for key in earlier.objects):
+    # An object that was lost comes back as it was, with the time at which it was first written.
+    ingested_at = earlier.ingested_at if earlier is not None and same else config.ingested_at
+    tables = _tables(prepared, day, ingested_at)
+    if earlier is not None and same and _intact(store, earlier, tables):
         return earlier, False
     if earlier is not None:
         store.delete(keys.raw_manifest(day))
-    # An object that was lost comes back as it was, with the time at which it was first written.
-    ingested_at = earlier.ingested_at if earlier is not None and same else config.ingested_at
     manifest = RawManifest(
         day=day,
         source=source.name,
         ingested_at=ingested_at,
         content_sha256=prepared.content_sha256,
         counts=prepared.counts,
-        objects=_write(store, prepared, day, ingested_at),
+        objects=_write(store, tables, day),
         ignored_columns=extract.ignored_columns,
     )
     store.put(keys.raw_manifest(day), manifest.model_dump_json(indent=2).encode())
     return manifest, True
 
 
-def _write(
-    store: ObjectStore, prepared: PreparedDay, day: date, ingested_at: datetime
-) -> dict[str, RawObject]:
+def _tables(prepared: PreparedDay, day: date, ingested_at: datetime) -> dict[str, pl.DataFrame]:
+    """The day's tables by the key that each is written to."""
     stamp = pl.lit(ingested_at.astimezone(UTC), dtype=pl.Datetime("us", "UTC"))
     tables = {
         keys.RAW_TRANSACTIONS: prepared.transactions.with_columns(ingested_at=stamp),
@@ -139,13 +140,37 @@ def _write(
     }
     if len(prepared.quarantine):
         tables[keys.QUARANTINE_INGEST] = prepared.quarantine.with_columns(ingested_at=stamp)
-    else:
-        store.delete(keys.partition(keys.QUARANTINE_INGEST, day))
-    objects: dict[str, RawObject] = {}
-    for folder, table in tables.items():
-        key = keys.partition(folder, day)
-        objects[key] = RawObject(sha256=store.put_frame(key, table), rows=len(table))
-    return objects
+    return {keys.partition(folder, day): table for folder, table in tables.items()}
+
+
+def _write(
+    store: ObjectStore, tables: Mapping[str, pl.DataFrame], day: date
+) -> dict[str, RawObject]:
+    quarantine = keys.partition(keys.QUARANTINE_INGEST, day)
+    if quarantine not in tables:
+        store.delete(quarantine)
+    return {
+        key: RawObject(sha256=store.put_frame(key, table), rows=len(table))
+        for key, table in tables.items()
+    }
+
+
+def _intact(store: ObjectStore, manifest: RawManifest, tables: Mapping[str, pl.DataFrame]) -> bool:
+    """Tell whether the store holds these tables, under the digests that the manifest has."""
+    if manifest.objects.keys() != tables.keys():
+        return False
+    for key, table in tables.items():
+        try:
+            content = store.get(key)
+            if sha256_hex(content) != manifest.objects[key].sha256:
+                return False
+            stored = decode_frame(content, key)
+        except (NotFound, InvalidFrame):
+            return False
+        # The rows and not the bytes: another polars may encode the same rows differently.
+        if stored.schema != table.schema or not stored.equals(table):
+            return False
+    return True
 
 
 def _manifest(store: ObjectStore, day: date) -> RawManifest | None:

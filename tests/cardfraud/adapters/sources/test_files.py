@@ -127,6 +127,16 @@ def test_an_unusable_file_is_named(
         source.read(FIRST)
 
 
+@pytest.mark.parametrize("second", ["2018-04-01-part2.parquet", "2018-04-01.csv"])
+def test_a_day_in_two_files_is_refused(folder: Path, second: str) -> None:
+    """Two files of one day are refused by both names: neither is left out in silence."""
+    handbook_day(FIRST, 6).write_parquet(folder / second)
+    with pytest.raises(InvalidFrame, match="both of 2018-04-01") as caught:
+        handbook(folder)
+    assert "2018-04-01.parquet" in caught.value.message
+    assert second in caught.value.message
+
+
 def test_a_folder_without_days_is_named(tmp_path: Path) -> None:
     """A folder that isn't there, or has no file with a day for a name, is named."""
     with pytest.raises(NotFound, match="nowhere"):
@@ -186,6 +196,26 @@ def test_nothing_of_a_table_is_lost(shop: Source) -> None:
     assert sorted(rejects) == ["t3", "t4"]
     labels = [row for e in extracts for row in e.labels["transaction_id"]]
     assert sorted(labels) == ["t1", "t2"]
+
+
+def test_a_day_of_nothing_but_rejects_is_a_day(tmp_path: Path) -> None:
+    """A day without a single usable row is there, empty, and has its rejects."""
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "id,at,card,shop,value,fraud\n"
+        "t1,2024-03-01T12:00:00,c1,s1,1.00,0\n"
+        "t2,2024-03-02T12:00:00,c1,s1,one,0\n"
+        "t3,,c1,s1,1.00,0\n"
+    )
+    source = MappedTable(path, SHOP)
+    assert source.days() == [date(2024, 3, 1), date(2024, 3, 2)]
+    first, second = (source.read(day) for day in source.days())
+    assert second.transactions.is_empty()
+    assert second.transactions.schema == first.transactions.schema
+    assert first.rejects is not None
+    assert second.rejects is not None
+    assert first.rejects["transaction_id"].to_list() == ["t3"]
+    assert second.rejects["transaction_id"].to_list() == ["t2"]
 
 
 def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:

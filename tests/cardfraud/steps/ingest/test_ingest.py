@@ -1,14 +1,15 @@
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from cardfraud.adapters.object_store import ObjectStore
+from cardfraud.adapters.object_store import ObjectStore, decode_frame, encode_frame
 from cardfraud.contracts import keys
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.frames import TRANSACTION_SCHEMA
-from cardfraud.contracts.raw import RawManifest
+from cardfraud.contracts.raw import RawManifest, RawObject
 from cardfraud.contracts.sources import Extract
 from cardfraud.errors import DataRejected, InvalidFrame, NotFound, Unavailable
 from cardfraud.simulation import SimulationSettings, Simulator
@@ -90,6 +91,49 @@ def test_a_lost_object_comes_back_as_it_was(store: ObjectStore) -> None:
     result = run(IngestConfig(ingested_at=LATER), source, store)
     assert everything(store) == before
     assert result.written == 1
+
+
+def half(content: bytes) -> bytes:
+    """Cut an object in half."""
+    return content[: len(content) // 2]
+
+
+def fewer(content: bytes) -> bytes:
+    """Write a table again with a row less."""
+    return encode_frame(decode_frame(content, "").head(-1))
+
+
+@pytest.mark.parametrize("key", [RAW, LABELS, QUARANTINE])
+@pytest.mark.parametrize("damage", [half, fewer])
+@pytest.mark.parametrize("in_step", [False, True], ids=["object", "manifest-too"])
+def test_a_damaged_object_comes_back_as_it_was(
+    store: ObjectStore, key: str, damage: Callable[[bytes], bytes], *, in_step: bool
+) -> None:
+    """A damaged object is written again with the same bytes, whatever the manifest says of it."""
+    rows = transactions([{}] * 20)
+    source = one_day(pl.concat([rows, rows.with_columns(currency=pl.lit("USD"))]))
+    run(IngestConfig(ingested_at=THEN), source, store)
+    before = everything(store)
+    store.put(key, damage(before[key]))
+    if in_step:
+        manifest = RawManifest.model_validate_json(before[MANIFEST])
+        damaged = RawObject(sha256=sha256_hex(store.get(key)), rows=1)
+        changed = manifest.model_copy(update={"objects": {**manifest.objects, key: damaged}})
+        store.put(MANIFEST, changed.model_dump_json(indent=2).encode())
+    assert run(IngestConfig(ingested_at=LATER), source, store).written == 1
+    assert everything(store) == before
+    assert run(IngestConfig(ingested_at=LATER), source, store).unchanged == 1
+
+
+def test_a_day_of_nothing_but_rejects_is_kept(store: ObjectStore) -> None:
+    """A day whose rows are all rejects is written: empty, its rejects set aside and counted."""
+    rejects = pl.DataFrame(
+        {"row": [0], "transaction_id": ["t9"], "reason": ["amount: no"], "detail": ["v=x"]}
+    )
+    counts = run(IngestConfig(), one_day(transactions([]), rejects=rejects), store).counts
+    assert (counts.rows_in, counts.kept, counts.set_aside) == (1, 0, 1)
+    assert store.get_frame(RAW).is_empty()
+    assert store.get_frame(QUARANTINE)["transaction_id"].to_list() == ["t9"]
 
 
 def test_a_changed_day_is_written_anew(store: ObjectStore) -> None:
