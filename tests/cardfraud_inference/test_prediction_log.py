@@ -164,7 +164,7 @@ def test_an_object_store_that_fails_is_tried_again(endpoints: Endpoints) -> None
     writing = log(missing)
     writing.add([row("a"), row("b")])
     writing.add([row("c")])
-    missing.make_bucket()
+    endpoints.s3_client().create_bucket(Bucket=missing.bucket)
     until(lambda: read(missing).height >= 2)
     writing.close(5)
     assert sorted(read(missing)["request_id"]) == ["a", "b", "c"]

@@ -1,5 +1,7 @@
 """Object stores on the session's S3 server."""
 
+from typing import Any
+
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud_pipelines.local import Endpoints
 
@@ -15,3 +17,18 @@ def object_store(endpoints: Endpoints) -> ObjectStore:
             secret_access_key=endpoints.s3_secret_key,
         )
     )
+
+
+def careless(store: ObjectStore, *headers: str) -> ObjectStore:
+    """Return a store like ``store`` whose server never sees these headers of a write.
+
+    It stands for a server that ignores conditions: all of today's servers in reach honour them.
+    """
+    made = ObjectStore(store.settings)
+
+    def strip(request: Any, **_: Any) -> None:
+        for header in headers:
+            del request.headers[header]
+
+    made._client.meta.events.register("before-sign.s3.PutObject", strip)
+    return made

@@ -2,7 +2,8 @@
 
 Conditional writes (``If-None-Match: *`` and ``If-Match``) are what makes a published bundle
 immutable and an alias move safe between two writers. A server that ignores them silently would
-break both, so :meth:`ObjectStore.check_conditional_writes` tries one before the registry is used.
+break both, so the steps that publish and deploy first call
+:meth:`ObjectStore.check_conditional_writes`, which tries both.
 """
 
 from __future__ import annotations
@@ -87,16 +88,6 @@ class ObjectStore:
         """``s3://bucket/key`` of a key or a prefix."""
         return f"s3://{self.bucket}/{key}"
 
-    def make_bucket(self) -> None:
-        """Create the bucket unless it is there."""
-        try:
-            self._client.create_bucket(Bucket=self.bucket)
-        except ClientError as error:
-            if _code(error) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                raise self._translated(error, self.bucket) from error
-        except BotoCoreError as error:
-            raise self._translated(error, self.bucket) from error
-
     def get(self, key: str) -> bytes:
         """Return an object's content.
 
@@ -172,7 +163,7 @@ class ObjectStore:
 
         Raises:
             NotFound: there is no such object.
-            InvalidFrame: it is no Parquet, or cut off.
+            InvalidFrame: it is no Parquet, cut off or damaged.
         """
         return decode_frame(self.get(key), key)
 
@@ -183,22 +174,25 @@ class ObjectStore:
         return sha256_hex(content)
 
     def check_conditional_writes(self) -> None:
-        """Make sure that the endpoint honours conditional writes.
+        """Make sure that the endpoint honours conditional writes, with a small object of its own.
 
         Raises:
             Unavailable: it overwrote an object that it was told not to.
         """
         key = f"aliases/.probe-{uuid.uuid4().hex}"
+        writes = {
+            "If-None-Match": lambda: self.put_if_absent(key, b"second"),
+            "If-Match": lambda: self.put_if_match(key, b"second", f'"{"0" * 32}"'),
+        }
         try:
             self.put_if_absent(key, b"first")
-            try:
-                self.put_if_absent(key, b"second")
-            except Conflict:
-                return
-            part = "object store"
-            raise Unavailable(
-                part, "it ignores If-None-Match", hint="use an endpoint with conditional writes"
-            )
+            for header, write in writes.items():
+                try:
+                    write()
+                except Conflict:
+                    continue
+                hint = "use an endpoint with conditional writes"
+                raise Unavailable("object store", f"it ignores {header}", hint=hint)
         finally:
             self.delete(key)
 
@@ -238,14 +232,16 @@ def decode_frame(content: bytes, key: str) -> pl.DataFrame:
     """Read Parquet bytes.
 
     Raises:
-        InvalidFrame: they are no Parquet, or cut off; the message names ``key``.
+        InvalidFrame: they are no Parquet, cut off or damaged; the message names ``key``.
     """
     import polars as pl  # servers use this module without polars
 
     try:
         return pl.read_parquet(io.BytesIO(content))
-    except pl.exceptions.PolarsError as error:
-        reason = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+    # Damaged metadata can make the decoder panic, which is no Exception in Python.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        said = str(error).splitlines() or [type(error).__name__]
+        reason = f"cannot be read as Parquet: {said[0]}"
         raise InvalidFrame(key, reason, hint="is the object whole? write it again") from error
 
 

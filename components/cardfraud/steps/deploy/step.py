@@ -38,7 +38,9 @@ def run(config: DeployConfig, store: ObjectStore) -> DeployResult:
         NotFound: the alias is not set, or the bundle or policy does not exist.
         IntegrityError: the bundle or the policy is damaged.
         Conflict: a canary has traffic, or others kept writing the tracks first.
+        Unavailable: the object store does not answer, or ignores the conditions of writes.
     """
+    store.check_conditional_writes()
     bundle = config.bundle or read_alias(store, "models", config.model, config.alias).digest
     policy = config.policy or read_alias(store, "policies", config.model, config.alias).digest
     load_bundle(store, config.model, bundle)

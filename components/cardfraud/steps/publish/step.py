@@ -57,9 +57,11 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
         NotFound: there is no such candidate, or it was not evaluated.
         IntegrityError: a file is not the one that was trained or judged.
         Conflict: the champion is no longer the one that the candidate was compared with.
-        Unavailable: the object store or MLflow does not answer; asked before anything is written.
+        Unavailable: the object store or MLflow does not answer, or the object store ignores the
+            conditions of writes; found out before anything is published.
     """
     tracking.check()
+    store.check_conditional_writes()
     candidate = read_candidate(store, config.run_id)
     evaluation = _passed(store, candidate)
     files = _files(store, candidate, evaluation)

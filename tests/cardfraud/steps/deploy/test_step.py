@@ -10,12 +10,12 @@ from cardfraud.adapters.pointers import move_alias, read_tracks, write_tracks
 from cardfraud.contracts import keys
 from cardfraud.contracts.policy import Policy, Thresholds
 from cardfraud.contracts.tracks import Track, Tracks
-from cardfraud.errors import Conflict, IntegrityError, NotFound
+from cardfraud.errors import Conflict, IntegrityError, NotFound, Unavailable
 from cardfraud.steps.deploy.config import DeployConfig
 from cardfraud.steps.deploy.step import run
 from cardfraud_pipelines.local import Endpoints
 from tests.support.bundles import bundle_files
-from tests.support.stores import object_store
+from tests.support.stores import careless, object_store
 
 
 @pytest.fixture
@@ -86,6 +86,16 @@ def test_a_damaged_bundle_is_not_deployed(store: ObjectStore, published: tuple[s
     store.put(keys.bundle_prefix("fraud", published[0]) + "model.onnx", b"graps")
     with pytest.raises(IntegrityError, match=r"model\.onnx"):
         run(DeployConfig(), store)
+    assert list(store.keys("tracks/")) == []
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
+def test_a_store_that_ignores_conditions_is_not_deployed_to(
+    store: ObjectStore, published: tuple[str, str], header: str
+) -> None:
+    """Where two writers could overwrite each other unseen, the tracks are not written."""
+    with pytest.raises(Unavailable, match=f"ignores {header}"):
+        run(DeployConfig(), careless(store, header))
     assert list(store.keys("tracks/")) == []
 
 

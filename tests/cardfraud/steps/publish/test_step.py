@@ -10,6 +10,7 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts.candidate import Candidate
+from cardfraud.contracts.evaluation import Evaluation
 from cardfraud.contracts.policy import GateLimits
 from cardfraud.errors import Conflict, DataRejected, IntegrityError, NotFound, Unavailable
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
@@ -21,7 +22,7 @@ from cardfraud.steps.train.step import run as train
 from cardfraud_pipelines.local import Endpoints
 from tests.support.bundles import bundle_files
 from tests.support.cards import cards
-from tests.support.stores import object_store
+from tests.support.stores import careless, object_store
 from tests.support.training import config
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -153,6 +154,36 @@ def test_files_changed_since_the_verdict_are_not_published(
             _publish(store, tracking, candidate)
     finally:
         store.put(key, before)
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
+def test_to_a_store_that_ignores_conditions_nothing_is_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate, header: str
+) -> None:
+    """Where a bundle could be overwritten, or an alias moved unseen, nothing is written."""
+    _evaluate(store, candidate)
+    with pytest.raises(Unavailable, match=f"ignores {header}"):
+        _publish(careless(store, header), tracking, candidate)
+    assert list(store.keys(f"models/{candidate.model}/")) == []
+    assert list(store.keys("aliases/.probe")) == []
+
+
+@pytest.mark.parametrize("field", ["run_id", "model_sha256"])
+def test_the_verdict_over_another_model_is_no_verdict(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate, field: str
+) -> None:
+    """A passing evaluation of another run, or of another graph, publishes nothing."""
+    _evaluate(store, candidate)
+    key = candidate_key(candidate.run_id, "evaluation.json")
+    verdict = Evaluation.model_validate_json(store.get(key))
+    other = verdict.model_copy(update={field: "0" * len(getattr(verdict, field))})
+    for file in ("metrics.json", "card.md", "policy.json"):  # the other run's files are whole
+        content = store.get(candidate_key(candidate.run_id, file))
+        store.put(candidate_key(other.run_id, file), content)
+    store.put(key, other.model_dump_json().encode())
+    with pytest.raises(IntegrityError, match="evaluate it again"):
+        _publish(store, tracking, candidate)
+    assert list(store.keys(f"models/{candidate.model}/")) == []
 
 
 def test_without_a_tracking_server_nothing_is_published(
