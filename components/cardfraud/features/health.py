@@ -37,7 +37,8 @@ class StateHealth:
         user: both halves of the user's state; stale history is left out.
         merchant: the merchant's state; ``None`` where it is stale or absent.
         stale: names of the state views that are too old for the request, or should be there.
-        missing: ``user`` or ``merchant`` where the store has never heard of it: a cold start.
+        missing: ``user`` or ``merchant`` where the store knows nothing of it: a cold start. So it
+            is with a user of whom the stream has set aside all events.
         age_seconds: request time less the moment that the oldest daily state in use stands for,
             at least 0; ``None`` where none is in use.
         late: the state already holds something that happened after the request.
@@ -72,7 +73,7 @@ def judge(
     """
     stale: list[str] = []
     missing: list[str] = []
-    if history is None and stream is None:
+    if history is None and (stream is None or not len(stream.days)):
         missing.append("user")
     elif _history_is_stale(history, stream, time_us):
         stale.append(USER_HISTORY_STATE.name)
@@ -104,7 +105,7 @@ def _history_is_stale(history: UserHistory | None, stream: StreamView | None, ti
     if history is not None:
         too_old = time_us - history.watermark_day * DAY_US > HISTORY_TTL_US
         return too_old or UserState(history, stream).has_gap()
-    if stream is None or not len(stream.days):
+    if stream is None:
         return False
     first_day_ended_us = (stream.base_day + 1) * DAY_US
     return time_us - first_day_ended_us > HISTORY_TTL_US

@@ -5,7 +5,7 @@ from cardfraud.features.health import judge
 from cardfraud.features.merchant_state import RISK_TILE, MerchantState
 from cardfraud.features.tiles import DAY_TILE, HOUR_TILE
 from cardfraud.features.user_history import UserHistory
-from cardfraud.features.user_stream import Event, StreamView, UserStream, apply
+from cardfraud.features.user_stream import Event, Outcome, StreamView, UserStream, apply
 
 DAY = 86_400_000_000
 TODAY = 19_800
@@ -64,6 +64,15 @@ def test_unknown_entities_are_missing_and_not_degraded() -> None:
     health = judge(None, None, None, NOW)
     assert (health.missing, health.stale) == (("user", "merchant"), ())
     assert (health.age_seconds, health.degraded, health.late) == (None, False, False)
+
+
+def test_a_user_whose_events_were_all_set_aside_is_missing() -> None:
+    """A streamed state that holds nothing but positions tells nothing of the user."""
+    state, outcome = apply(UserStream(), Event(0, 0, NOW + DAY, 100, 0), latest_us=NOW)
+    assert outcome is Outcome.TOO_EARLY
+    health = judge(None, StreamView.decode(state.encode()), None, NOW)
+    assert (health.missing, health.stale) == (("user", "merchant"), ())
+    assert not health.degraded
 
 
 def test_either_half_of_a_user_makes_it_known() -> None:
