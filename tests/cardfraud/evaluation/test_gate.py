@@ -56,6 +56,36 @@ def test_a_worse_candidate_fails_against_the_champion(labels: NDArray[np.bool_])
     assert "Against the champion average precision changes by -" in verdict.reasons[0]
 
 
+def test_a_slightly_worse_candidate_fails_when_it_may_be_much_worse(
+    labels: NDArray[np.bool_],
+) -> None:
+    """The interval's lower end decides: a small measured loss that may be a large one is refused.
+
+    Champion and candidate have the same skill here and noise of their own.
+    """
+    limits = LIMITS.model_copy(update={"max_average_precision_drop": 0.02})
+    champion = _scorer(labels, 2.5, seed=8)
+    verdict = _judge(labels, _scorer(labels, 2.5), champion=champion, limits=limits)
+    assert verdict.comparison is not None
+    gap = verdict.comparison.difference
+    assert gap.low < -0.02 < gap.estimate < 0
+    assert _failed(verdict) == {"champion"}
+    assert f"interval {gap.low:+.4f} to {gap.high:+.4f}" in verdict.reasons[0]
+
+
+def test_a_slightly_worse_candidate_passes_when_it_cannot_be_much_worse(
+    labels: NDArray[np.bool_],
+) -> None:
+    """A small loss with a tight interval, as between two seeds of one model, stops nobody."""
+    champion = _scorer(labels, 2.5)
+    noise = np.random.default_rng(3).normal(size=ROWS)
+    verdict = _judge(labels, champion * np.exp(0.02 * noise) / 1.2, champion=champion)
+    assert verdict.comparison is not None
+    gap = verdict.comparison.difference
+    assert -LIMITS.max_average_precision_drop < gap.low < gap.estimate < 0
+    assert verdict.passed
+
+
 def test_a_candidate_equal_to_the_champion_passes(labels: NDArray[np.bool_]) -> None:
     """A retrained model that scores alike is no reason to stop."""
     scores = _scorer(labels, 2.5)

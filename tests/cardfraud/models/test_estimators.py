@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import helper
 
 from cardfraud.errors import IntegrityError, InvalidFrame, InvalidSetting
@@ -212,6 +213,28 @@ def test_parity_is_refused_when_the_graph_is_another_model(model: TrainedModel) 
     other = train(model.name, validation=(VALIDATION.x, ~VALIDATION.y))
     with pytest.raises(IntegrityError, match=r"model\.onnx"):
         require_parity(model, other.to_onnx(NAMES), TEST.x)
+
+
+class Shifted:
+    """An estimator whose probabilities of one row lie beside those of the graph."""
+
+    def __init__(self, graph: bytes, by: float) -> None:
+        self._graph, self._by = graph, by
+
+    def predict_probability(self, features: Float32Matrix) -> NDArray[np.float32]:
+        """Return the graph's probabilities, the last one shifted."""
+        probabilities = onnx_probability(self._graph, features)
+        probabilities[-1] += np.float32(self._by)
+        return probabilities
+
+
+@pytest.mark.parametrize("by", [1e-4, -1e-4, 2e-5, float("nan")])
+def test_parity_is_refused_when_one_row_is_off_by_little(model: TrainedModel, by: float) -> None:
+    """The promise is 1e-5 on every row: a ten-thousandth on the last of 5,000 is too much."""
+    graph = model.to_onnx(NAMES)
+    with pytest.raises(IntegrityError, match=r"at most 1e-05 from the estimator"):
+        require_parity(Shifted(graph, by), graph, TEST.x)
+    assert require_parity(Shifted(graph, 2e-6), graph, TEST.x) < 1e-5
 
 
 @pytest.mark.parametrize(

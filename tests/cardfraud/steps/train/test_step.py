@@ -168,7 +168,15 @@ def test_a_graph_that_disagrees_leaves_no_candidate(
     assert set(store.keys("candidates/")) == before
 
 
-def test_without_a_tracking_server_nothing_is_trained(
+class Unread:
+    """A feature store that must not be asked for anything."""
+
+    def training_set(self, transactions: pl.DataFrame) -> pl.DataFrame:
+        """Fail the test."""
+        pytest.fail(f"asked for the features of {transactions.height} transactions")
+
+
+def test_without_a_tracking_server_nothing_is_read_and_nothing_trained(
     store: ObjectStore, tracking: Tracking
 ) -> None:
     """MLflow down is found out before the work, not after it."""
@@ -178,7 +186,7 @@ def test_without_a_tracking_server_nothing_is_trained(
     before = set(store.keys("candidates/"))
     down = Tracking(tracking.settings.model_copy(update={"tracking_uri": uri}), tracking._store)
     with pytest.raises(Unavailable, match="MLflow"):
-        run(config(), store, TABLES, down)
+        run(config(), store, Unread(), down)
     assert set(store.keys("candidates/")) == before
 
 
