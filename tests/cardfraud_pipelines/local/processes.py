@@ -1,5 +1,6 @@
 """Finds the processes of a stack from outside, by the mark that they carry (Linux)."""
 
+import ipaddress
 import os
 import subprocess
 import sys
@@ -66,6 +67,20 @@ def python(code: str, env: Mapping[str, str] | None = None) -> Iterator[subproce
             yield process
         finally:
             process.kill()
+
+
+def listening(port: int) -> set[str]:
+    """Return the addresses, IPv4 and IPv6, on which some server listens on this port."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            address, _, number = local.partition(":")
+            if state == "0A" and int(number, 16) == port:  # TCP_LISTEN
+                words = [int(address[i : i + 8], 16) for i in range(0, len(address), 8)]
+                packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+                found.add(str(ipaddress.ip_address(packed)))
+    return found
 
 
 def first_line(process: subprocess.Popen[bytes]) -> str:

@@ -24,6 +24,7 @@ from tests.cardfraud_pipelines.local.processes import (
     eventually,
     first_line,
     linux_only,
+    listening,
     marked,
     python,
     token_of,
@@ -74,6 +75,32 @@ def test_credentials_are_random_and_stay_out_of_sight(tmp_path: Path) -> None:
         assert secret.encode() not in arguments
         assert secret not in logs
     assert settings.stat().st_mode & 0o077 == 0
+
+
+@linux_only
+def test_the_stack_listens_on_loopback_only(local_stack: Endpoints) -> None:
+    """Object store and online store cannot be reached from another machine."""
+    for port in (port_of(local_stack.s3_url), local_stack.redis_port):
+        assert listening(port) == {"127.0.0.1"}
+
+
+def port_of(url: str | None) -> int:
+    """Return the port of an address."""
+    return int((url or "").rpartition(":")[2])
+
+
+@linux_only
+def test_who_listens_on_every_interface_is_seen() -> None:
+    """What the loopback tests look at shows a server that is open to the network, IPv6 or not."""
+    for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with socket.socket(family) as server:
+            try:
+                server.bind((everywhere, 0))
+            except OSError:
+                continue  # no IPv6 here
+            assert listening(server.getsockname()[1]) == set()
+            server.listen()
+            assert listening(server.getsockname()[1]) == {everywhere}
 
 
 def test_redis_refuses_a_client_without_the_password(local_stack: Endpoints) -> None:
@@ -141,6 +168,7 @@ def test_mlflow_starts_beside_other_work_and_leaves_no_process(tmp_path: Path) -
     with LocalStack(tmp_path) as stack:
         stack.endpoints.s3_client().list_buckets()
         url = stack.wait_for_mlflow()
+        assert listening(port_of(url)) == {"127.0.0.1"}
         request = urllib.request.Request(
             f"{url}/api/2.0/mlflow/experiments/create",
             data=b'{"name": "fraud"}',
@@ -194,6 +222,8 @@ def test_moto_takes_over_where_there_is_no_go(
     with LocalStack(tmp_path / "stack", mlflow=False, report=reports.append) as stack:
         assert stack.endpoints.s3_server == "moto"
         stack.endpoints.s3_client().put_object(Bucket="cardfraud", Key="k", Body=b"v")
+        if sys.platform == "linux":
+            assert listening(port_of(stack.endpoints.s3_url)) == {"127.0.0.1"}
     assert reports[0].startswith("S3 is moto, which accepts any credentials")
     assert "no go on PATH" in reports[0]
 
