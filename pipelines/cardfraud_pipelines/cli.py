@@ -49,6 +49,26 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+
+def _show_version(value: bool) -> None:
+    if value:
+        from cardfraud import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Hold the options that stand before the command."""
+
+
 Folder = Annotated[Path, typer.Option(exists=True, file_okay=False, readable=True)]
 
 
@@ -104,7 +124,11 @@ def simulate(
     merchants: Annotated[int, typer.Option(min=1, help="Merchants.")] = 10_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same transactions.")] = 42,
 ) -> None:
-    """Write simulated transactions, labels and users as Parquet, one file a day."""
+    """Write simulated transactions in the handbook's schema, one Parquet file a day.
+
+    A ``mapping.yaml`` beside them reads what the handbook does not have, too: segments and the
+    time at which a label was reported.
+    """
     from cardfraud_pipelines.demo.simulated import write_simulation
 
     write_simulation(
@@ -175,12 +199,21 @@ def bench(
 @app.command()
 def generate(
     root: Annotated[Path, typer.Option(help="Root of the repository.")] = Path(),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if a file has drifted.")
+    ] = False,
 ) -> None:
     """Write every generated file anew; ``make verify`` refuses a difference."""
-    from cardfraud_pipelines.generate import write_generated
+    from cardfraud_pipelines.generate import drifted, write_generated
 
-    for path in write_generated(root):
-        typer.echo(path)
+    if not check:
+        for path in write_generated(root):
+            typer.echo(f"written: {path}")
+    elif paths := drifted(root):
+        for path in paths:
+            typer.secho(f"drifted: {path}", fg=typer.colors.RED, err=True)
+        typer.echo("Run cardfraud generate, look at the difference, and commit it.", err=True)
+        raise typer.Exit(1)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,7 +1,7 @@
 """Files that are made from the code: the schemas and the page of features.
 
-They are committed, so that a reader and a reviewer see them; ``cardfraud generate`` writes them and
-``make verify`` fails when that changes anything.
+They are committed, so that a reader and a reviewer see them; ``cardfraud generate`` writes them,
+and ``make verify`` fails where one holds something else.
 """
 
 from __future__ import annotations
@@ -10,16 +10,32 @@ from datetime import timedelta
 from pathlib import Path
 
 from cardfraud.contracts.features import Feature, FeatureView
+from cardfraud.contracts.json_schema import schema_documents
 from cardfraud.features.definitions import FEATURE_VIEWS, STATE_VIEWS, feature_set_digest
 
 
-def write_generated(root: Path) -> list[Path]:
-    """Write every generated file below ``root`` and return their paths."""
-    from cardfraud.adapters.schema_files import write_schemas
+def generated() -> dict[str, bytes]:
+    """Content of every generated file by its path below the repository's root."""
+    page = {"components/FEATURES.md": features_page().encode()}
+    return page | {str(name): content for name, content in schema_documents().items()}
 
-    page = root / "components" / "FEATURES.md"
-    page.write_text(features_page(), encoding="utf-8")
-    return [page, *write_schemas(root)]
+
+def drifted(root: Path) -> list[str]:
+    """Paths of the generated files that are absent below ``root`` or hold something else."""
+    return [
+        name
+        for name, content in generated().items()
+        if not (root / name).is_file() or (root / name).read_bytes() != content
+    ]
+
+
+def write_generated(root: Path) -> list[str]:
+    """Write the generated files that drifted; return their paths."""
+    names = drifted(root)
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(generated()[name])
+    return names
 
 
 def features_page() -> str:

@@ -1,9 +1,12 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from cardfraud_pipelines.cli import app
+from tests.house.repository import ROOT
 
 COMMANDS = ["demo", "simulate", "stack", "serve", "scorecard", "bench", "generate", "step"]
 
@@ -78,3 +81,42 @@ def test_what_was_simulated_can_be_read_back(runner: CliRunner, tmp_path: Path) 
     assert len(plain.read(day).transactions) > 50
     assert full.read(day).transactions["segment"].null_count() == 0
     assert full.read(day).labels["reported_at"].n_unique() > 1
+
+
+@pytest.mark.parametrize(
+    "verb", ["ingest", "validate", "featurize", "train", "evaluate", "publish", "deploy"]
+)
+def test_every_step_explains_itself(verb: str) -> None:
+    """Each verb runs through the command line and its help names the command as it was typed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cardfraud_pipelines", "step", verb, "--", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert f"cardfraud step {verb}" in done.stdout
+    assert "ForwardRef" not in done.stdout
+
+
+def test_a_generated_file_that_drifted_is_named_every_time(
+    runner: CliRunner, tmp_path: Path
+) -> None:
+    """Checking writes nothing: it fails again and again until the file is generated anew."""
+    assert runner.invoke(app, ["generate", "--root", str(tmp_path)]).exit_code == 0
+    assert runner.invoke(app, ["generate", "--root", str(tmp_path), "--check"]).exit_code == 0
+    page = tmp_path / "components" / "FEATURES.md"
+    page.write_text(page.read_text(encoding="utf-8") + "edited\n", encoding="utf-8")
+
+    for _ in range(2):
+        answer = runner.invoke(app, ["generate", "--root", str(tmp_path), "--check"])
+        assert answer.exit_code == 1
+        assert "drifted: components/FEATURES.md" in answer.output
+
+
+def test_the_generated_files_of_the_repository_are_up_to_date() -> None:
+    """What is committed is what the code makes."""
+    from cardfraud_pipelines.generate import drifted
+
+    assert drifted(ROOT) == []

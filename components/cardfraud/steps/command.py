@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -33,6 +34,9 @@ def execute(
         The exit code: 0, or 1 after a line on standard error that says what is wrong.
     """
     _log_to_standard_error()
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":  # the help then shows the way that the readme names
+        sys.argv[0] = f"cardfraud step {program.parent.name} --"
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         result = run(CliApp.run(config, cli_args=given, cli_exit_on_error=True))

@@ -274,9 +274,11 @@ def _hold(work: Workspace, stack: LocalStack, deployed: Deployed) -> None:
         highlight=False,
     )
     console.print(
-        f"\nMetrics: {deployed.transformer_url}/metrics   MLflow: {stack.endpoints.mlflow_url}"
+        f"\ngRPC: {deployed.transformer_grpc}   metrics: {deployed.transformer_url}/metrics"
+        f"   MLflow: {stack.endpoints.mlflow_url}"
         "\nCtrl-C stops everything.",
         highlight=False,
+        soft_wrap=True,
     )
     hold(stack.supervisor, console)
 

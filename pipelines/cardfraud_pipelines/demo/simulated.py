@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from rich.console import Console
 from rich.progress import track
 
 from cardfraud.contracts.transactions import MINOR_UNITS
@@ -56,10 +57,15 @@ def write_simulation(
     if others:
         raise InvalidSetting("out", f"{out} already holds {others[0]}", hint="name an empty folder")
     (out / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+    rows = 0
     for day in track(simulator.days(), description="simulating"):
         extract = simulator.read(day)
         table = in_handbook_schema(extract.transactions, extract.labels)
         table.write_parquet(out / f"{day}.parquet", compression="zstd")
+        rows += len(table)
+    Console().print(
+        f"{rows:,} transactions in {len(names)} files, and mapping.yaml, in {out}", soft_wrap=True
+    )
 
 
 def in_handbook_schema(transactions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:

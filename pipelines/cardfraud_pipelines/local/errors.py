@@ -7,7 +7,8 @@
     │   └── PartFailed       a part ended, or did not answer in time; carries the end of its log
     └── Conflict
         ├── PortTaken        a port that was asked for is in use
-        └── StackInUse       another process runs a stack in the same folder
+        ├── StackInUse       another process runs a stack in the same folder
+        └── NotAStack        the folder holds something that no stack put there
 """
 
 from pathlib import Path
@@ -61,5 +62,18 @@ class StackInUse(Conflict):
         super().__init__(
             str(folder),
             "another process runs its local stack here",
-            hint="stop that process, or give this stack another name",
+            hint="stop that process first",
+        )
+
+
+class NotAStack(Conflict):
+    """The folder holds something that no stack put there, and a start would delete it."""
+
+    def __init__(self, folder: Path, found: str) -> None:
+        """Name the folder and one of the things in it."""
+        self.folder = folder
+        super().__init__(
+            str(folder),
+            f"it holds {found!r} and was not made by a stack; a start would delete it",
+            hint="name an empty or a new folder",
         )

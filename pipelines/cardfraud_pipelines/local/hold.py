@@ -35,7 +35,7 @@ def hold_stack(folder: Path) -> None:
         _write_private(file, stack.endpoints.settings_environment())
         console.print(
             f"\nThe stack is up. In another shell, from this folder:\n\n  source {file}\n\n"
-            "and then any step, such as: cardfraud step ingest -- --help\n"
+            "and then any step, such as: .venv/bin/cardfraud step ingest -- --help\n"
             "Ctrl-C stops everything; the data goes with it at the next start.",
             highlight=False,
             soft_wrap=True,

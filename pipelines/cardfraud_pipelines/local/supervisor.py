@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from cardfraud_pipelines.local.errors import StackInUse
+from cardfraud_pipelines.local.errors import NotAStack, StackInUse
 from cardfraud_pipelines.local.leftovers import MARK, end_leftovers
 from cardfraud_pipelines.local.part import Part, RunningPart
 
@@ -46,8 +46,12 @@ class Supervisor:
 
         Raises:
             StackInUse: another process has it.
+            NotAStack: there is something in it that no stack put there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        found = next(self.folder.iterdir(), None)
+        if found is not None and not (self.folder / "lock").exists():
+            raise NotAStack(self.folder, found.name)
         lock = (self.folder / "lock").open("a+", encoding="utf-8")
         try:
             # The kernel releases it when this process ends, in whatever way.

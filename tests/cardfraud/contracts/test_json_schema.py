@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from cardfraud.adapters.schema_files import write_schemas
 from cardfraud.contracts.json_schema import schema_documents, transaction_json_schema
 from cardfraud.contracts.transactions import Transaction, transaction_faults
 from tests.support.transactions import record
@@ -17,15 +16,6 @@ def test_published_schemas_are_in_step() -> None:
     """The schemas in the repository are those that the contracts give today."""
     for name, content in schema_documents().items():
         assert (ROOT / name).read_bytes() == content, f"{name}: run cardfraud generate"
-
-
-def test_only_changed_files_are_written(tmp_path: Path) -> None:
-    """Schemas are written where they are missing or differ, and left alone where they don't."""
-    assert [path.name for path in write_schemas(tmp_path)] == ["transaction.v1.json"]
-    assert write_schemas(tmp_path) == []
-    written = tmp_path / "components" / "schemas" / "transaction.v1.json"
-    written.write_text("{}")
-    assert write_schemas(tmp_path) == [written]
 
 
 def test_the_schema_is_a_schema() -> None:

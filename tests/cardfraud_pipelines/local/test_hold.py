@@ -83,3 +83,20 @@ def test_serving_nothing_says_what_to_do_first(tmp_path: Path, endpoints: Endpoi
     assert done.returncode == 1
     assert "not found" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    """A start empties its folder, so it refuses one that no stack has made."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine", encoding="utf-8")
+
+    done = subprocess.run(
+        [*CARDFRAUD, "stack", "--folder", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "precious.txt" in done.stderr
+    assert precious.read_text(encoding="utf-8") == "mine"

@@ -198,6 +198,33 @@ def test_a_leftover_of_an_earlier_run_is_ended_at_the_next_start(tmp_path: Path)
 
 
 @linux_only
+def test_a_leftover_has_ended_when_its_end_is_reported() -> None:
+    """Its ports and files are free by then, although the kernel takes a while over its memory."""
+    mark = "fedcba9876543210"
+    code = f"kept = b'x' * 200_000_000; print('up', flush=True); {SLEEP}"
+    with python(code, {**os.environ, MARK: mark}) as leftover:
+        assert first_line(leftover) == "up"
+        assert end_leftovers(mark) == [leftover.pid]
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        assert os.waitid(os.P_PID, leftover.pid, options) is not None
+
+
+@linux_only
+@pytest.mark.parametrize(("parent", "ran"), [("os.getpid()", "ran"), ("1", "")])
+def test_a_part_does_not_start_once_its_guardian_is_gone(parent: str, ran: str) -> None:
+    """A guardian that ends before the death signal is set would leave a part that nobody ends."""
+    script = f"""
+import os, subprocess
+from cardfraud_pipelines.local import guardian
+done = subprocess.run(["echo", "ran"], stdout=subprocess.PIPE, text=True,
+                      preexec_fn=guardian._die_with({parent}))
+print(done.returncode, done.stdout.strip())
+"""
+    with python(script) as process:
+        assert first_line(process) == f"{0 if ran else 1} {ran}".strip()
+
+
+@linux_only
 def test_an_empty_mark_ends_nothing() -> None:
     """A lock file without a token, as a crash may leave it, is no licence to kill."""
     with python(SLEEP, {**os.environ, MARK: ""}) as bystander:
