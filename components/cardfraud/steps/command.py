@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +40,9 @@ def execute(
         sys.argv[0] = f"cardfraud step {program.parent.name} --"
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
-        result = run(CliApp.run(config, cli_args=given, cli_exit_on_error=True))
+        settings = CliApp.run(config, cli_args=given, cli_exit_on_error=True)
+        with _under_way():
+            result = run(settings)
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
             where = ".".join(str(part) for part in fault["loc"])
@@ -50,6 +53,21 @@ def execute(
         return 1
     sys.stdout.write(f"{result.model_dump_json(indent=2)}\n")
     return 0
+
+
+@contextmanager
+def _under_way() -> Iterator[None]:
+    """Show on a terminal that the step works, and for how long; elsewhere the log lines do."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(sys.argv[0].removesuffix(" --"), total=None)
+        yield
 
 
 def _log_to_standard_error() -> None:

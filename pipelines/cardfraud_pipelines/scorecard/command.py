@@ -32,7 +32,9 @@ def scorecard(
     """
     console = console or Console()
     with console.status("starting") as status:
-        result = run_scorecard(data, test_start, test_days, progress=status.update)
+        # A terminal shows one moving line, a log keeps all of them.
+        tell = status.update if console.is_terminal else console.print
+        result = run_scorecard(data, test_start, test_days, progress=tell)
     print_scorecard(result, console)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
