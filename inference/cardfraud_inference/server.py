@@ -90,6 +90,7 @@ class Server(ModelServer):  # type: ignore[misc]  # kserve is untyped
             timeout_keep_alive=self.timeout_keep_alive,
             host=settings.host,
             access_log=settings.access_log,
+            body_timeout_s=settings.body_timeout_s,
         )
         tasks = [asyncio.create_task(rest.start(), name="REST")]
         rpc = RpcServer(

@@ -41,6 +41,9 @@ class ServerSettings(BaseSettings):
     grace_s: Annotated[
         Seconds, Field(description="Seconds that requests in flight get after SIGTERM.")
     ] = 10.0
+    body_timeout_s: Annotated[
+        Seconds, Field(description="Seconds in which the whole of a request must have come.")
+    ] = 10.0
     access_log: Annotated[bool, Field(description="Whether each request gets a line.")] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")

@@ -49,6 +49,18 @@ class Serving:
 
 
 @pytest.fixture(scope="package")
+def impatient(serving: Serving) -> Iterator[Address]:
+    """A predictor that waits half a second for the body of a request."""
+    address = Address()
+    part = servers.predictor(
+        address, serving.storage, serving.bundle, name="impatient", body_timeout_s="0.5"
+    )
+    serving.supervisor.run(part)
+    yield address
+    serving.supervisor.stop("impatient")
+
+
+@pytest.fixture(scope="package")
 def serving(local_stack: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """Predictor and transformer with a tiny model, ready."""
     bucket = f"serving-{secrets.token_hex(6)}"

@@ -124,7 +124,10 @@ class Transaction(BaseModel):
         Field(ge=0, le=MAX_AMOUNT, decimal_places=2, allow_inf_nan=False),
     ]
     currency: Currency | None = None
-    segment: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
+    segment: (
+        Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_opaque)]
+        | None
+    ) = None
 
     @property
     def amount_minor(self) -> int:

@@ -10,14 +10,29 @@ import sys
 from typing import Any, Final
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 _SHARED: Final[list[Processor]] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+LONGEST_TRACEBACK: Final = 6_000
+"""Characters of a traceback that are logged; of a longer one the ends are, which say most."""
 _QUIET: Final = ("kserve", "kserve.trace", "uvicorn.access", "botocore", "feast")
+
+
+def bound_traceback(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Cut the traceback of a record in its middle (a processor of structlog)."""
+    del logger, method
+    text = event.get("exception")
+    if isinstance(text, str) and len(text) > LONGEST_TRACEBACK:
+        half = LONGEST_TRACEBACK // 2
+        event["exception"] = f"{text[:half]}\n[...]\n{text[-half:]}"
+    return event
+
+
+_EXCEPTIONS: Final[list[Processor]] = [structlog.processors.format_exc_info, bound_traceback]
 
 
 def configure_logs(level: str) -> None:
@@ -26,7 +41,7 @@ def configure_logs(level: str) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *_SHARED,
-            structlog.processors.format_exc_info,
+            *_EXCEPTIONS,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -36,7 +51,7 @@ def configure_logs(level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_SHARED, structlog.processors.format_exc_info],
+            foreign_pre_chain=[*_SHARED, *_EXCEPTIONS],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,6 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardfraud.contracts.scoring import MAX_BODY_BYTES, TooLarge
+from cardfraud.errors import InvalidInput
 from cardfraud_inference.telemetry import metrics
 from cardfraud_inference.transport.faults import fault_of
 from cardfraud_inference.transport.request import REQUEST_ID, RequestContext, begin
@@ -18,16 +20,34 @@ from cardfraud_inference.transport.request import REQUEST_ID, RequestContext, be
 _log = structlog.stdlib.get_logger("cardfraud_inference.access")
 
 DISCARDED_BYTES: Final = 16 * MAX_BODY_BYTES
-"""Of a body that is too large so much is read and thrown away, because many clients read no answer
-before they have sent everything; a client that sends still more finds the connection closed."""
+"""Of a body that is too large and did not say so, so much is read and thrown away, because many
+clients read no answer before they have sent everything."""
+
+CLIENT_GONE: Final = 499
+"""Status in metrics and logs of a request that its client never finished; nobody is answered."""
+
+
+class TooSlow(InvalidInput):
+    """The whole of a request did not come in time."""
+
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        """Build the message from the time that there was."""
+        super().__init__(f"the body did not come within {seconds:g} s")
+
+
+class ClientGoneError(Exception):
+    """The client has closed the connection before the whole of its request came."""
 
 
 class Envelope:
     """ASGI middleware; the innermost place that every request and every answer passes."""
 
-    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp, *, access_log: bool, body_timeout_s: float) -> None:
         """Wrap an application."""
         self._app = app
+        self._body_timeout_s = body_timeout_s
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,12 +63,38 @@ class Envelope:
         answer = _Answer(send, context)
         try:
             if scope["method"] == "POST":
-                receive = await _whole_body(headers, receive)
+                receive = await self._whole_body(headers, receive)
             await self._app(scope, receive, answer.send)
+        except ClientGoneError:
+            answer.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 (the last place that can answer; it is logged)
             await answer.fault(error)
         finally:
             self._record(scope, context, answer.status)
+
+    async def _whole_body(self, headers: Mapping[str, str], receive: Receive) -> Receive:
+        """Read the body; return what gives it again.
+
+        Raises:
+            TooLarge: it is longer than a request may be, or says so.
+            TooSlow: it takes too long.
+            ClientGoneError: it never came.
+        """
+        declared = headers.get("content-length", "")
+        # A number of more digits than Python reads at once is not worth more care.
+        if declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
+            raise TooLarge("bytes", MAX_BODY_BYTES, int(declared[:20]))
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                body = await _read(receive)
+        except TimeoutError:
+            raise TooSlow(self._body_timeout_s) from None
+        whole: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        return replay
 
     def _record(self, scope: Scope, context: RequestContext, status: int) -> None:
         protocol = _protocol(scope["path"])
@@ -86,36 +132,27 @@ class _Answer:
         content = orjson.dumps(fault.body(self._context.request_id))
         headers = [(b"content-type", b"application/json")]
         headers.append((b"content-length", str(len(content)).encode()))
+        if fault.status == HTTPStatus.REQUEST_TIMEOUT:  # the rest of the body may still come
+            headers.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": fault.status, "headers": headers}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": content})
 
 
-async def _whole_body(headers: Mapping[str, str], receive: Receive) -> Receive:
-    """Read the body; return what gives it again.
-
-    Raises:
-        TooLarge: it is longer than a request may be.
-    """
+async def _read(receive: Receive) -> bytes:
     parts: list[bytes] = []
     size, more = 0, True
     while more and size <= DISCARDED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise ClientGoneError
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
         if size <= MAX_BODY_BYTES:
             parts.append(part)
     if size > MAX_BODY_BYTES:
-        declared = headers.get("content-length", "")
-        raise TooLarge("bytes", MAX_BODY_BYTES, int(declared) if declared.isdigit() else size)
-    whole: list[Any] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
-
-    async def replay() -> Message:
-        return whole.pop() if whole else await receive()
-
-    return replay
+        raise TooLarge("bytes", MAX_BODY_BYTES, size)
+    return b"".join(parts)
 
 
 def _protocol(path: str) -> str:

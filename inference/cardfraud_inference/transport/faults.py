@@ -16,7 +16,7 @@ from kserve import errors as kserve_errors
 from starlette.exceptions import HTTPException
 
 from cardfraud.contracts.scoring import InvalidInstances
-from cardfraud.errors import CardfraudError, InvalidField
+from cardfraud.errors import MAX_MESSAGE, CardfraudError, InvalidField
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -81,9 +81,10 @@ def fault_of(error: Exception, request_id: str) -> Fault:
     if isinstance(error, CardfraudError) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         return Fault(error.status, str(error))
     if isinstance(error, HTTPException):
-        return Fault(error.status_code, str(error.detail))
+        return Fault(error.status_code, str(error.detail)[:MAX_MESSAGE])
     for kind, status in _KSERVE.items():
         if isinstance(error, kind):
-            return Fault(status, str(error) or HTTPStatus(status).phrase)
+            # KServe repeats names as long as they come.
+            return Fault(status, str(error)[:MAX_MESSAGE] or HTTPStatus(status).phrase)
     _log.error("request failed", request_id=request_id, exc_info=error)
     return Fault(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")

@@ -8,16 +8,24 @@ import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, get_args
+
+from cardfraud.contracts.tracks import TrackName
 
 REQUEST_ID: Final = "x-request-id"
 TRACK: Final = "x-fraud-track"
-FORWARDED: Final = (REQUEST_ID, "traceparent", "tracestate", "x-b3-traceid", TRACK)
-"""Headers that the predictor gets from the transformer's client, where the client sent them.
-
-``traceparent`` and ``tracestate`` are W3C Trace Context.
-"""
 _ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_FORMS: Final = {
+    "traceparent": re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"),
+    "tracestate": re.compile(r"[ -~\t]{1,512}"),
+    "x-b3-traceid": re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}"),
+    TRACK: re.compile("|".join(get_args(TrackName))),
+}
+"""What each header may be, because it comes to stand in logs; another value counts as absent.
+
+The first two are of W3C Trace Context, sections 3.2 and 3.3: version 00, neither id all zeros, and
+the 512 characters of state that everybody must take.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,8 @@ class RequestContext:
 
     Attributes:
         request_id: the client's, or one made here.
-        headers: those of ``FORWARDED`` that there are; the id always.
+        headers: what the predictor gets from the transformer's client: the id always, and trace
+            context and track where the client sent them in their proper form.
         started: ``time.perf_counter()`` when its first byte was read.
     """
 
@@ -52,7 +61,13 @@ def begin(headers: Mapping[str, str]) -> RequestContext:
     """
     given = headers.get(REQUEST_ID, "")
     request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
-    forwarded = {name: headers[name] for name in FORWARDED if name in headers}
+    forwarded = {
+        name: headers[name]
+        for name, form in _FORMS.items()
+        if form.fullmatch(headers.get(name, ""))
+    }
+    if "traceparent" not in forwarded:  # without it the state belongs to nothing
+        forwarded.pop("tracestate", None)
     context = RequestContext(request_id, forwarded | {REQUEST_ID: request_id})
     _current.set(context)
     return context

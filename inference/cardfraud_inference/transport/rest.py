@@ -34,12 +34,20 @@ _JSON = "application/json"
 class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
     """KServe's REST server, on one address, with our routes."""
 
-    def __init__(self, *arguments: Any, host: str, access_log: bool, **options: Any) -> None:
-        """Take KServe's arguments, the address to listen on, and whether to log each request."""
+    def __init__(
+        self,
+        *arguments: Any,
+        host: str,
+        access_log: bool,
+        body_timeout_s: float,
+        **options: Any,
+    ) -> None:
+        """Take KServe's arguments, the address to listen on, and what the envelope needs."""
         super().__init__(*arguments, **options)
         self.config.host = host
         self.config.access_log = False
         self._access_log = access_log
+        self._body_timeout_s = body_timeout_s
 
     async def start(self) -> None:
         """Listen until stopped.
@@ -70,7 +78,9 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         app.add_route("/v2/models/{model_name}/infer", self._infer, methods=["POST"])
 
     def _add_middlewares(self, app: FastAPI) -> None:
-        app.add_middleware(Envelope, access_log=self._access_log)
+        app.add_middleware(
+            Envelope, access_log=self._access_log, body_timeout_s=self._body_timeout_s
+        )
 
     def _add_exception_handlers(self, app: FastAPI) -> None:
         # Everything else goes up to the envelope; these two have handlers that come first.

@@ -161,11 +161,23 @@ def _input(tensor: object, raw: memoryview) -> tuple[InferInput, int]:
     if "data" in tensor:
         if not isinstance(tensor["data"], list):
             raise InvalidFrame(name, "data must be a list")
+        _check_depth(name, tensor["data"], len(shape))
         return result, 0
     if type(size) is not int or not 0 <= size <= len(raw):
         raise InvalidFrame(name, "needs data, or binary_data_size and as many bytes")
     result._raw_data = bytes(raw[:size])  # noqa: SLF001 (KServe's own reader sets it so, too)
     return result, size
+
+
+def _check_depth(name: str, data: list[Any], dimensions: int) -> None:
+    """Refuse lists nested deeper than the shape says: numpy and Python have their own limits."""
+    level = data
+    for _ in range(dimensions - 1):
+        level = [item for part in level if isinstance(part, list) for item in part]
+        if not level:
+            return
+    if any(isinstance(item, list | dict) for item in level):
+        raise InvalidFrame(name, f"its data is nested deeper than its {dimensions} dimensions")
 
 
 def _requested(outputs: object) -> list[RequestedOutput] | None:
@@ -209,7 +221,7 @@ def _array(tensor: InferInput, name: str) -> NDArray[Any]:
 
 
 def _all_numbers(data: Any) -> bool:
-    """Whether lists, however deep, hold numbers only; numpy would take "1" for one, and None."""
+    """Whether lists hold numbers only; numpy would take "1" for one, and None."""
     if isinstance(data, list):
         return all(_all_numbers(item) for item in data)
     return type(data) in {int, float}
