@@ -1,20 +1,23 @@
+import dataclasses
 import io
 import time
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
+from prometheus_client import REGISTRY
 
 from cardfraud.adapters.bundles import load_bundle
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts.telemetry import PREDICTION_COLUMNS, PredictionRecord, hashed
+from cardfraud.errors import Unavailable
 from cardfraud.features.definitions import feature_set_digest
 from cardfraud.scoring.session import OnnxScorer
-from cardfraud_inference.telemetry.prediction_log import PredictionLog
+from cardfraud_inference.telemetry.prediction_log import Destination, PredictionLog
 from cardfraud_pipelines.local import Endpoints
-from tests.cardfraud_inference.clients import instance, predict
+from tests.cardfraud_inference.clients import instance, metric, predict
 from tests.cardfraud_inference.conftest import Serving
+from tests.cardfraud_inference.waiting import until
 from tests.support import servers
 from tests.support.servers import LOG_KEY, Address
 from tests.support.serving_state import NOW
@@ -22,14 +25,6 @@ from tests.support.stores import object_store
 
 FOLDER = "predictions/fraud/"
 MIDNIGHT_US = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * 1_000_000
-
-
-def until(done: Callable[[], bool]) -> None:
-    """Wait for something that another thread or process does; give up after a minute."""
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline, "gave up waiting"
-        time.sleep(0.05)
 
 
 def read(store: ObjectStore) -> pl.DataFrame:
@@ -59,8 +54,32 @@ def row(name: str, served_at_us: int = MIDNIGHT_US) -> PredictionRecord:
     )
 
 
+def counted(outcome: str) -> float:
+    """Rows of that outcome in this process."""
+    name = "cardfraud_prediction_log_rows_total"
+    return REGISTRY.get_sample_value(name, {"outcome": outcome}) or 0.0
+
+
+class Failing:
+    """A destination whose first writes fail; it keeps the others, and counts all."""
+
+    def __init__(self, error: Exception, *, failures: int) -> None:
+        """Fail so many times with this error."""
+        self._error, self._failures = error, failures
+        self.attempts = 0
+        self.rows: list[str] = []
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write a file, or fail."""
+        self.attempts += 1
+        if self.attempts <= self._failures:
+            raise self._error
+        self.rows += pl.read_parquet(io.BytesIO(content))["request_id"].to_list()
+        return key
+
+
 def log(
-    store: ObjectStore, *, rows: int = 2, seconds: float = 600, capacity: int = 100
+    store: Destination, *, rows: int = 2, seconds: float = 600, capacity: int = 100
 ) -> PredictionLog:
     """Return a log that writes after ``rows`` rows."""
     return PredictionLog(store, "fraud", rows=rows, seconds=seconds, capacity=capacity)
@@ -68,27 +87,31 @@ def log(
 
 def test_every_decision_is_logged_and_can_be_repeated(serving: Serving) -> None:
     """Each column holds what was answered; the stored vector gives the stored score again."""
+    moments = [NOW + timedelta(hours=1), NOW, NOW + timedelta(days=5)]
     given = [
-        instance(transaction_id="log-1"),
-        instance(transaction_id="log-2", user_id="nobody", amount=6_000),
+        instance(transaction_id="log-1", event_time=moments[0].isoformat()),
+        instance(transaction_id="log-2", user_id="nobody", merchant_id="nowhere", amount=6_000),
+        instance(transaction_id="log-3", event_time=moments[2].isoformat()),
     ]
     response = predict(serving.transformer, *given, **{"x-request-id": "to-be-logged"})
     answers = response.json()["predictions"]
     mine = pl.col("request_id") == "to-be-logged"
-    until(lambda: len(read(serving.objects).filter(mine)) == 2)
+    until(lambda: len(read(serving.objects).filter(mine)) == 3)
     rows = read(serving.objects).filter(mine)
     assert tuple(rows.columns) == PREDICTION_COLUMNS
     assert rows.schema["event_time"] == pl.Datetime("us", "UTC")
-    assert rows["event_time"].to_list() == [NOW] * 2
+    assert rows["event_time"].to_list() == moments
     key = LOG_KEY.encode()
-    assert rows["transaction_key"].to_list() == [hashed(f"log-{i}", key) for i in (1, 2)]
+    assert rows["transaction_key"].to_list() == [hashed(f"log-{i}", key) for i in (1, 2, 3)]
     assert set(rows["bundle"]) == {serving.bundle}
     assert set(rows["policy"]) == {serving.policy}
     assert set(rows["feature_set"]) == {feature_set_digest()}
     assert set(rows["track"]) == {"stable"}
     assert rows["decision"].to_list() == [one["decision"] for one in answers]
     assert rows["score"].to_list() == [one["probability"] for one in answers]
-    assert rows["propensity"].to_list() == [1.0, 1.0]
+    assert rows["propensity"].to_list() == [1.0] * 3
+    assert rows["degraded"].to_list() == [False, False, True]
+    assert rows["age_seconds"].to_list() == [3_600.0, None, None]
     assert (rows["latency_ms"] > 0).all()
     bundle = load_bundle(serving.objects, "fraud", serving.bundle)
     vectors = np.array(rows["vector"].to_list(), dtype=np.float32)
@@ -112,6 +135,7 @@ def test_the_rest_is_written_when_the_server_is_told_to_stop(serving: Serving) -
     assert predict(address, instance(), **{"x-request-id": "before-the-end"}).status_code == 200
     mine = pl.col("request_id") == "before-the-end"
     assert read(serving.objects).filter(mine).is_empty()
+    assert metric(address, "cardfraud_prediction_log_waiting") == 1
     serving.supervisor.stop("stopping")
     assert len(read(serving.objects).filter(mine)) == 1
 
@@ -172,12 +196,6 @@ def test_an_object_store_that_fails_is_tried_again(endpoints: Endpoints) -> None
 
 def test_what_does_not_fit_is_dropped_and_counted(endpoints: Endpoints) -> None:
     """The queue is bounded: further rows are dropped, counted, and never waited for."""
-    from prometheus_client import REGISTRY
-
-    def counted(outcome: str) -> float:
-        name = "cardfraud_prediction_log_rows_total"
-        return REGISTRY.get_sample_value(name, {"outcome": outcome}) or 0.0
-
     before = {outcome: counted(outcome) for outcome in ("queued", "dropped", "written")}
     missing = object_store(Endpoints(**{**vars(endpoints), "bucket": f"{endpoints.bucket}-never"}))
     writing = log(missing, rows=2, capacity=5)
@@ -187,3 +205,44 @@ def test_what_does_not_fit_is_dropped_and_counted(endpoints: Endpoints) -> None:
     assert grown == {"queued": 5, "dropped": 3, "written": 0}
     writing.close(0.1)
     assert counted("dropped") - before["dropped"] == 8
+
+
+def test_rows_that_come_do_not_end_the_pause_after_a_failure() -> None:
+    """While a pause lasts nothing is tried, however many rows come; closing tries once more."""
+    store = Failing(Unavailable("object store", "it is away"), failures=10)
+    writing = PredictionLog(
+        store, "fraud", rows=2, seconds=600, capacity=1_000, first_pause_s=3_600
+    )
+    writing.add([row("a"), row("b")])
+    until(lambda: store.attempts > 0)
+    for number in range(30):
+        writing.add([row(f"{number}-{i}") for i in range(2)])
+        time.sleep(0.005)  # so that a thread that is woken gets to run
+    assert store.attempts == 1
+    writing.close(0)
+    assert store.attempts == 2
+
+
+def test_an_error_that_nobody_foresaw_is_tried_again() -> None:
+    """Whatever a client library raises, the thread lives on and the rows are written."""
+    store = Failing(RuntimeError("a bug of a library"), failures=1)
+    writing = log(store)
+    writing.add([row("a"), row("b")])
+    until(lambda: len(store.rows) == 2)
+    writing.add([row("c")])
+    writing.close(5)
+    assert store.rows == ["a", "b", "c"]
+
+
+def test_rows_that_no_file_can_hold_are_dropped_and_counted() -> None:
+    """A row that is wrong takes its file with it, but not the rows that come later."""
+    store = Failing(RuntimeError(), failures=0)
+    before = counted("dropped")
+    writing = log(store, capacity=4)
+    writing.add([row("a"), dataclasses.replace(row("wrong"), vector=b"no floats")])
+    until(lambda: counted("dropped") == before + 2)
+    writing.add([row(name) for name in "bcde"])
+    until(lambda: len(store.rows) == 4)
+    writing.close(5)
+    assert store.rows == ["b", "c", "d", "e"]
+    assert counted("dropped") == before + 2

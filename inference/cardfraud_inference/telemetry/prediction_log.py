@@ -40,7 +40,14 @@ class PredictionLog:
     """A bounded queue of rows and the thread that writes them."""
 
     def __init__(
-        self, store: Destination, model: str, *, rows: int, seconds: float, capacity: int
+        self,
+        store: Destination,
+        model: str,
+        *,
+        rows: int,
+        seconds: float,
+        capacity: int,
+        first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         """Start the thread.
 
@@ -50,11 +57,14 @@ class PredictionLog:
             rows: a file is written when so many rows wait.
             seconds: or when the oldest one waits so long.
             capacity: rows that may wait, those of the file in hand included.
+            first_pause_s: after a failed write; each further pause is twice as long, up to
+                ``LONGEST_PAUSE_S``.
         """
         self.writer = uuid.uuid4().hex
         self._store, self._model = store, model
         self._rows, self._seconds, self._capacity = rows, seconds, capacity
         self._waiting: deque[PredictionRecord] = deque()
+        self._first_pause_s = first_pause_s
         self._unwritten = 0
         self._sequence = 0
         self._changed = threading.Condition()
@@ -89,13 +99,25 @@ class PredictionLog:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            for content, rows in self._files(batch):
-                if not self._write(*content):
-                    return
-                metrics.PREDICTION_LOG_ROWS.labels("written").inc(rows)
-                with self._changed:
-                    self._unwritten -= rows
-                    metrics.PREDICTION_LOG_WAITING.set(self._unwritten)
+            left = len(batch)
+            try:
+                for key, content, rows in self._files(batch):
+                    if not self._write(key, content):
+                        return
+                    metrics.PREDICTION_LOG_ROWS.labels("written").inc(rows)
+                    self._settle(rows)
+                    left -= rows
+            except Exception:  # noqa: BLE001 (a wrong row must not end the log of all others)
+                metrics.PREDICTION_LOG_ERRORS.inc()
+                _log.exception("prediction log rows cannot be written as a file", rows=left)
+                self._settle(left)
+                self._drop(left)
+
+    def _settle(self, rows: int) -> None:
+        """Rows are written or given up; there is room for others."""
+        with self._changed:
+            self._unwritten -= rows
+            metrics.PREDICTION_LOG_WAITING.set(self._unwritten)
 
     def _next_batch(self) -> list[PredictionRecord]:
         """Wait for a full file, for time to pass, or for the end; empty at the end."""
@@ -108,30 +130,39 @@ class PredictionLog:
                     break
             return [self._waiting.popleft() for _ in range(min(self._rows, len(self._waiting)))]
 
-    def _files(self, batch: list[PredictionRecord]) -> Iterator[tuple[tuple[str, bytes], int]]:
+    def _files(self, batch: list[PredictionRecord]) -> Iterator[tuple[str, bytes, int]]:
         for day, group in groupby(sorted(batch, key=day_served), key=day_served):
             records = list(group)
             key = keys.predictions(self._model, day, self.writer, self._sequence)
             self._sequence += 1
-            yield (key, encode(records)), len(records)
+            yield key, encode(records), len(records)
 
     def _write(self, key: str, content: bytes) -> bool:
         """Write one file, trying again until it is written or the deadline has passed."""
-        pause = FIRST_PAUSE_S
+        pause = self._first_pause_s
         while True:
             try:
                 self._store.put(key, content)
             except CardfraudError as error:
                 metrics.PREDICTION_LOG_ERRORS.inc()
                 _log.warning("prediction log not written", key=key, error=str(error))
+            except Exception:  # noqa: BLE001 (whatever a client raises, the rows are still good)
+                metrics.PREDICTION_LOG_ERRORS.inc()
+                _log.exception("prediction log not written", key=key)
             else:
                 return True
-            with self._changed:
-                left = None if self._deadline is None else self._deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    return False
-                self._changed.wait(pause if left is None else min(pause, left))
+            if not self._rest(pause):
+                return False
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait, also while rows come, but only until the log is closed; False past the deadline."""
+        with self._changed:
+            deadline = self._deadline
+            left = seconds if deadline is None else deadline - time.monotonic()
+            if left > 0:
+                self._changed.wait_for(lambda: self._deadline != deadline, min(seconds, left))
+            return left > 0
 
     @staticmethod
     def _drop(rows: int) -> None:
