@@ -184,6 +184,7 @@ def test_without_the_online_store_rules_decide(serving: Serving, abandoned: Aban
         "missing": [],
         "stale": [],
         "degraded": True,
+        "late": False,
     }
     assert (mild["probability"], mild["decision"]) == (None, "review")
     assert strict["decision"] == "decline"

@@ -88,6 +88,7 @@ def test_the_answer_says_which_model_and_policy_gave_it(serving: Serving) -> Non
         "missing": [],
         "stale": [],
         "degraded": False,
+        "late": False,
     }
 
 
@@ -225,3 +226,25 @@ def test_logs_hold_no_payloads(serving: Serving) -> None:
         assert "never-logged" not in text
         assert "97531.37" not in text
         assert all(line.startswith("{") for line in text.splitlines()), text[:500]
+
+
+def test_the_answer_names_its_track_in_a_header(serving: Serving) -> None:
+    """A gateway can tell tracks apart without reading bodies: JSON and raw tensors alike."""
+    raw, length = clients.binary_request([instance()]).to_rest()
+    answers = [
+        predict(serving.transformer, instance()),
+        post(serving.transformer, INFER, {"inputs": clients.columns([instance()])}),
+        post(serving.transformer, INFER, raw, **{clients.JSON_LENGTH: str(length)}),
+    ]
+    assert [one.headers["x-fraud-track"] for one in answers] == ["stable"] * 3
+    assert answers[2].headers["content-type"] == "application/octet-stream"
+
+
+def test_an_answer_says_when_the_state_is_ahead_of_it(serving: Serving) -> None:
+    """The user's state holds an event after the transaction: late, and no more than that."""
+    early = (NOW - timedelta(minutes=3)).isoformat()
+    late, on_time = predicted(
+        serving.transformer, instance(event_time=early), instance(transaction_id="x2")
+    )
+    assert (late["features"]["late"], late["features"]["degraded"]) == (True, False)
+    assert on_time["features"]["late"] is False

@@ -45,12 +45,18 @@ class FeatureHealth(_Frozen):
         missing: entities that the store does not know (a cold start, not a fault).
         stale: state views older than their time to live, replaced by defaults.
         degraded: the answer rests on less than it should.
+        late: the user's state already holds something that happened after the transaction. Streamed
+            events that follow it within its own day cannot always be told apart from those before
+            it, and a daily state written after its day holds that whole day, so that the user's
+            features may know of its future. A few seconds out of order are normal and no fault; a
+            replay of past transactions against today's state is late throughout.
     """
 
     age_seconds: float | None
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     degraded: bool = False
+    late: bool = False
 
 
 class Prediction(_Frozen):

@@ -89,6 +89,7 @@ def assemble(transactions: Sequence[Transaction], states: Sequence[StateRow]) ->
                 missing=one.missing,
                 stale=one.stale,
                 degraded=one.degraded,
+                late=one.late,
             )
             for one in judged
         ),

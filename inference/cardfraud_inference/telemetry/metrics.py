@@ -43,6 +43,10 @@ MISSING: Final = Counter(
 STALE: Final = Counter(
     "cardfraud_features_stale_total", "States older than their time to live.", ["view"]
 )
+LATE: Final = Counter(
+    "cardfraud_features_late_total",
+    "Instances whose user's state already held something that happened after them.",
+)
 DEGRADED: Final = Counter("cardfraud_degraded_total", "Instances answered on less than all.")
 FEATURE_AGE_SECONDS: Final = Histogram(
     "cardfraud_feature_age_seconds", "Age of the oldest state of an instance.", buckets=AGES

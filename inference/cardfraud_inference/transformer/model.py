@@ -272,6 +272,8 @@ def _count_health(health: FeatureHealth) -> None:
         metrics.MISSING.labels(entity).inc()
     for view in health.stale:
         metrics.STALE.labels(view).inc()
+    if health.late:
+        metrics.LATE.inc()
     if health.degraded:
         metrics.DEGRADED.inc()
     if health.age_seconds is not None:

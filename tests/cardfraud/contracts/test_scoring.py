@@ -115,7 +115,13 @@ def test_the_answer_has_the_documented_form() -> None:
         "reasons": [],
         "model": {"name": "fraud", "version": "sha256-0", "track": "stable"},
         "policy": {"version": "sha256-1"},
-        "features": {"age_seconds": None, "missing": [], "stale": [], "degraded": False},
+        "features": {
+            "age_seconds": None,
+            "missing": [],
+            "stale": [],
+            "degraded": False,
+            "late": False,
+        },
     }
 
 
