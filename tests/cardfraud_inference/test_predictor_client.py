@@ -1,4 +1,9 @@
 import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from cardfraud_inference.transformer.predictor_client import (
     PredictorFailed,
     within,
 )
-from tests.cardfraud_inference.clients import PREDICT, post
+from tests.cardfraud_inference.clients import JSON_LENGTH, PREDICT, post
 from tests.cardfraud_inference.conftest import Serving
 from tests.support.servers import Address
 
@@ -63,6 +68,61 @@ def test_every_way_to_fail_has_its_kind(serving: Serving) -> None:
             asked(host, version=serving.bundle, **changes)
         kinds.append(caught.value.kind)
     assert kinds == ["connection", "timeout", "status", "status"]
+
+
+@contextmanager
+def answering(scores: bytes, **changes: object) -> Iterator[str]:
+    """Serve one fixed answer, in the predictor's form, on a port; yield its address."""
+    output = {"name": "probability", "datatype": "FP32", "shape": [len(ROWS)]} | changes
+    head = json.dumps({"model_version": "v", "outputs": [output]}).encode()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header(JSON_LENGTH, str(len(head)))
+            self.send_header("content-length", str(len(head + scores)))
+            self.end_headers()
+            self.wfile.write(head + scores)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def raw_scores(last: float) -> bytes:
+    """As many scores as rows; all but the last are probabilities."""
+    return np.array([0.5] * (len(ROWS) - 1) + [last], dtype="<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("scores", "changes"),
+    [
+        (raw_scores(1.5), {}),
+        (raw_scores(-0.1), {}),
+        (raw_scores(float("nan")), {}),
+        (raw_scores(0.5)[4:], {}),
+        (raw_scores(0.5), {"name": "salary"}),
+        (raw_scores(0.5), {"shape": [len(ROWS), 1]}),
+    ],
+)
+def test_what_is_no_probability_is_no_answer(scores: bytes, changes: dict[str, object]) -> None:
+    """Scores out of [0, 1], too few, or of another output count as a failed predictor."""
+    with answering(scores, **changes) as host, pytest.raises(PredictorFailed) as caught:
+        asked(host, version="v")
+    assert caught.value.kind == "answer"
+
+
+def test_probabilities_in_that_form_are_taken() -> None:
+    """The server of the test above is believed when it keeps to the form, limits included."""
+    with answering(raw_scores(1.0)) as host:
+        assert asked(host, version="v").tolist() == [0.5] * (len(ROWS) - 1) + [1.0]
 
 
 def test_large_batches_get_more_time() -> None:

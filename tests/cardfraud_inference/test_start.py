@@ -149,6 +149,16 @@ def test_a_bundle_of_other_features_is_refused(serving: Serving, opened: Opened,
         opened(kind, bundle=digest)
 
 
+def test_a_bundle_of_other_columns_is_refused(serving: Serving, opened: Opened) -> None:
+    """The columns must be those of the feature set and in its order, whatever its digest says."""
+    right = signature()
+    other = right.model_copy(update={"inputs": right.inputs[::-1]})
+    files = tiny_files() | {"signature.json": canonical_json(other.model_dump(mode="json"))}
+    digest = publish_bundle(serving.objects, files, "fraud", "tiny").bundle_digest
+    with pytest.raises(IntegrityError, match="inputs"):
+        opened("transformer", bundle=digest)
+
+
 def test_a_feature_store_of_other_features_is_refused(serving: Serving, opened: Opened) -> None:
     """A project that the registry does not know is as good as another feature set."""
     storage = serving.storage | {"CARDFRAUD_FEAST_PROJECT": "somebody_elses"}
