@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -180,7 +180,7 @@ class ObjectStore:
             Unavailable: it overwrote an object that it was told not to.
         """
         key = f"aliases/.probe-{uuid.uuid4().hex}"
-        writes = {
+        writes: dict[str, Callable[[], str]] = {
             "If-None-Match": lambda: self.put_if_absent(key, b"second"),
             "If-Match": lambda: self.put_if_match(key, b"second", f'"{"0" * 32}"'),
         }

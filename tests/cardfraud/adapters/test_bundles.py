@@ -12,7 +12,7 @@ from cardfraud.adapters.bundles import (
 )
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
-from cardfraud.contracts.bundle import Manifest, make_manifest
+from cardfraud.contracts.bundle import make_manifest
 from cardfraud.contracts.policy import Policy, Thresholds
 from cardfraud.errors import CardfraudError, IntegrityError, InvalidSetting, NotFound
 from cardfraud_pipelines.local import Endpoints
@@ -151,23 +151,19 @@ def test_a_file_name_that_leaves_the_bundle_is_refused(store: ObjectStore, file:
     assert list(store.keys("")) == []
 
 
-def _manifest_naming(file: str, content: bytes) -> Manifest:
-    """Return a manifest that is whole but for a file name that no publisher of ours would write."""
-    return make_manifest("fraud", "x", {**bundle_files(), file: content})
-
-
 @pytest.mark.parametrize("file", ["../outside", "a/../../outside", "/outside", ".hidden"])
 def test_a_manifest_that_names_a_file_outside_is_refused(
     store: ObjectStore, tmp_path: Path, file: str
 ) -> None:
     """Although the file is there and its digest right, it is not read: not from either place."""
     content = b"secret"
-    manifest = _manifest_naming(file, content)
+    manifest = make_manifest("fraud", "x", {**bundle_files(), file: content})
     folder = _folder(tmp_path / "a" / "bundle")
     (folder / "manifest.json").write_text(manifest.model_dump_json())
     prefix = keys.bundle_prefix("fraud", manifest.bundle_digest)
-    for name, text in {**bundle_files(), "manifest.json": manifest.model_dump_json()}.items():
-        store.put(prefix + name, text.encode() if isinstance(text, str) else text)
+    for name, text in bundle_files().items():
+        store.put(prefix + name, text)
+    store.put(prefix + "manifest.json", manifest.model_dump_json().encode())
     (folder / "a").mkdir()
     for target in (folder / "../outside", folder / ".hidden"):
         target.write_bytes(content)
