@@ -26,7 +26,7 @@ class Limits(_Frozen):
         std_amount: lowest and highest sample standard deviation of the amounts, major units.
         rows_per_day: lowest and highest number of rows of a day.
         volume_ratio: lowest and highest ratio of a day's rows to the median of the days before.
-        volume_days: how many days before are looked at.
+        volume_days: how many days before are looked at, asked for or not.
         volume_min_days: with fewer days before than these, a day is not compared.
         allow_gaps: whether a day without data between two with data passes.
     """
@@ -59,6 +59,9 @@ class ValidateConfig(_Frozen):
         now: an event later than this, plus the allowance, lies in the future.
         clock_allowance: how far a source's clock may be ahead.
         currency: the one currency of the deployment.
+        duplicate_days: a row conflicts with an earlier one of the same identifier of its own day or
+            of so many days before, whether these days are asked for or not; they are read for it.
+            An identifier that comes again later than that counts as new.
         limits: of the data as a whole.
         name: of the report; none makes one of the first and the last day.
     """
@@ -68,6 +71,7 @@ class ValidateConfig(_Frozen):
     now: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     clock_allowance: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(minutes=5)
     currency: Currency = "EUR"
+    duplicate_days: Annotated[int, Field(ge=0, le=3_660)] = 14
     limits: Limits = Limits()
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from statistics import median
 
@@ -15,6 +15,7 @@ def failures(
     limits: Limits,
     days: Sequence[DayCounts],
     *,
+    before: Sequence[tuple[date, int]] = (),
     quarantine_share: float,
     mean_amount: float | None,
     std_amount: float | None,
@@ -24,6 +25,7 @@ def failures(
     Args:
         limits: what to keep to.
         days: the counts by day, in order.
+        before: the latest days before these with their numbers of rows, in order.
         quarantine_share: of all rows.
         mean_amount: of the kept rows, major units; None when there are none.
         std_amount: likewise; None when there are fewer than two rows.
@@ -40,14 +42,19 @@ def failures(
     ):
         if value is not None and not low <= value <= high:
             found.append(f"the {what} of the amounts is {value:,.2f}, outside {low:g} to {high:g}")
-    return [*found, *_gaps(limits, days), *_volume(limits, days)]
+    rows = [*before, *((count.day, count.rows_in) for count in days)]
+    return [
+        *found,
+        *_gaps(limits, [day for day, _ in rows[max(0, len(before) - 1) :]]),
+        *_volume(limits, rows, len(before)),
+    ]
 
 
-def _gaps(limits: Limits, days: Sequence[DayCounts]) -> list[str]:
+def _gaps(limits: Limits, days: Sequence[date]) -> list[str]:
     if limits.allow_gaps:
         return []
     found: list[str] = []
-    for before, after in pairwise(count.day for count in days):
+    for before, after in pairwise(days):
         first, last = before + timedelta(days=1), after - timedelta(days=1)
         if first == last:
             found.append(f"there is no data of {first}")
@@ -56,20 +63,21 @@ def _gaps(limits: Limits, days: Sequence[DayCounts]) -> list[str]:
     return found
 
 
-def _volume(limits: Limits, days: Sequence[DayCounts]) -> list[str]:
+def _volume(limits: Limits, days: Sequence[tuple[date, int]], first: int) -> list[str]:
+    """Judge the days from number ``first`` on; those before only tell what is usual."""
     found: list[str] = []
     low, high = limits.rows_per_day
     least, most = limits.volume_ratio
-    for number, count in enumerate(days):
-        if not low <= count.rows_in <= high:
-            found.append(f"{count.day} has {count.rows_in:,} rows, outside {low:,} to {high:,}")
-        before = [d.rows_in for d in days[max(0, number - limits.volume_days) : number]]
+    for number, (day, rows) in enumerate(days[first:], start=first):
+        if not low <= rows <= high:
+            found.append(f"{day} has {rows:,} rows, outside {low:,} to {high:,}")
+        before = [count for _, count in days[max(0, number - limits.volume_days) : number]]
         if len(before) < limits.volume_min_days:
             continue
         usual = median(before)
-        if usual and not least <= count.rows_in / usual <= most:
+        if usual and not least <= rows / usual <= most:
             found.append(
-                f"{count.day} has {count.rows_in:,} rows, the days before {usual:,.0f}:"
-                f" a ratio of {count.rows_in / usual:.2f} is outside {least:g} to {most:g}"
+                f"{day} has {rows:,} rows, the days before {usual:,.0f}:"
+                f" a ratio of {rows / usual:.2f} is outside {least:g} to {most:g}"
             )
     return found

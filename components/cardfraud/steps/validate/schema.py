@@ -1,7 +1,8 @@
 """The contract of a transaction as a schema of whole tables.
 
 It is made of the same constants as the single record's model in ``cardfraud.contracts``; a test
-holds both against each other with random records.
+holds both against each other with random records. What a row repeats of other rows is judged in
+``repetitions``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from cardfraud.contracts.transactions import (
 )
 from cardfraud.steps.validate.config import ValidateConfig
 
-CONFLICT: Final = "conflicting_duplicate"
 MISSING: Final = "missing"
 _PRINTABLE: Final = r"^[!-~](?:[ -~]*[!-~])?$"
 _DIGITS: Final = r"^[0-9](?:[ -]?[0-9]){12,18}$"
@@ -58,7 +58,6 @@ def transaction_schema(config: ValidateConfig) -> pa.DataFrameSchema:
             ),
         },
         strict=True,
-        checks=[pa.Check(_first_of_its_id, name=CONFLICT, error=CONFLICT)],
     )
 
 
@@ -66,8 +65,7 @@ def row_faults(transactions: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.Dat
     """Find every row that breaks the schema.
 
     Args:
-        transactions: exactly the canonical columns; in the order in which, of two rows with one
-            identifier, the first is to be kept.
+        transactions: exactly the canonical columns.
         schema: made by :func:`transaction_schema`.
 
     Returns:
@@ -81,12 +79,8 @@ def row_faults(transactions: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.Dat
         return (
             cases.select(
                 index=pl.col("index").cast(pl.UInt32),
-                reason=pl.when(pl.col("column").is_null())
-                .then("check")
-                .otherwise(
-                    pl.format(
-                        "{}: {}", "column", pl.col("check").replace({"not_nullable": MISSING})
-                    )
+                reason=pl.format(
+                    "{}: {}", "column", pl.col("check").replace({"not_nullable": MISSING})
                 ),
             )
             .group_by("index")
@@ -141,9 +135,3 @@ def _time_checks(latest: datetime) -> list[pa.Check]:
 def _no_card_number(data: Any) -> pl.LazyFrame:
     values = data.lazyframe.select(data.key).collect().to_series()
     return pl.LazyFrame({data.key: ~card_numbers(values)})
-
-
-def _first_of_its_id(data: Any) -> pl.LazyFrame:
-    identifier = pl.col("transaction_id")
-    frame: pl.LazyFrame = data.lazyframe
-    return frame.select(identifier.is_first_distinct() | identifier.is_null())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -10,12 +11,15 @@ from cardfraud.contracts.keys import VALIDATION_REPORTS
 from cardfraud.contracts.transactions import MINOR_UNITS
 from cardfraud.steps.validate.config import ValidateConfig
 from cardfraud.steps.validate.limits import failures
-from cardfraud.steps.validate.reading import RawDay
+from cardfraud.steps.validate.reading import EarlierDay, RawDay
 from cardfraud.steps.validate.result import DayCounts, ValidationResult
 
 
 def summarise(
-    config: ValidateConfig, days: list[RawDay], parts: list[pl.DataFrame]
+    config: ValidateConfig,
+    days: list[RawDay],
+    parts: list[pl.DataFrame],
+    before: Sequence[EarlierDay] = (),
 ) -> ValidationResult:
     """Count rows and reasons, and hold the whole against the limits.
 
@@ -23,6 +27,7 @@ def summarise(
         config: the limits and the report's name.
         days: the raw days.
         parts: their rows with the column ``reason``, null for those that are kept.
+        before: the days before these.
     """
     counts = tuple(_day_counts(day, part) for day, part in zip(days, parts, strict=True))
     rows = pl.concat(parts)
@@ -51,6 +56,7 @@ def summarise(
     broken = failures(
         config.limits,
         counts,
+        before=[(day.day, day.rows) for day in before],
         quarantine_share=result.quarantine_share,
         mean_amount=mean,
         std_amount=std,

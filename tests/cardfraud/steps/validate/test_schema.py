@@ -91,13 +91,6 @@ def test_the_future_is_relative_to_now() -> None:
     assert reasons(rows, config) == {1: "event_time: in the future"}
 
 
-def test_a_second_row_of_an_identifier_is_at_fault() -> None:
-    """Of rows with one identifier the first is kept; rows without one are no duplicates."""
-    names = ["a", "b", "a", None, None, "a"]
-    found = reasons(transactions([{"transaction_id": name} for name in names]))
-    assert [index for index, reason in found.items() if "conflicting_duplicate" in reason] == [2, 5]
-
-
 @given(
     st.lists(
         st.none()

@@ -213,7 +213,7 @@ def test_raw_data_in_other_columns_stops_the_run(
 
 
 def test_every_unusable_day_is_told(store: ObjectStore) -> None:
-    """A truncated, a changed, a lost and an incomplete day are all told in one error."""
+    """A truncated, a changed, a lost, an incomplete and a wrong day are all told in one error."""
     settings = SimulationSettings(start=DAY, days=5, users=50, merchants=50)
     ingest.run(ingest.IngestConfig(ingested_at=NOW), Simulator(settings), store)
     raw = [keys.partition(keys.RAW_TRANSACTIONS, DAY + timedelta(days=n)) for n in range(5)]
@@ -221,10 +221,19 @@ def test_every_unusable_day_is_told(store: ObjectStore) -> None:
     store.put(raw[1], encode_frame(store.get_frame(raw[1]).head(3)))
     store.delete(raw[2])
     store.delete(keys.raw_manifest(DAY + timedelta(days=3)))
+    store.put(raw[4], b"no parquet")
+    last = keys.raw_manifest(DAY + timedelta(days=4))
+    manifest = RawManifest.model_validate_json(store.get(last))
+    wrong = RawObject(sha256=sha256_hex(b"no parquet"), rows=1)
+    objects = {**manifest.objects, raw[4]: wrong}
+    changed_manifest = manifest.model_copy(update={"objects": objects})
+    store.put(last, changed_manifest.model_dump_json().encode())
     with pytest.raises(DataRejected) as caught:
         run(CONFIG, store)
-    truncated, changed, lost, incomplete = caught.value.failures
-    assert f"{raw[0]}: cannot be read as Parquet" in truncated
+    truncated, changed, lost, incomplete, unreadable = caught.value.failures
+    assert raw[0] in truncated
+    assert "ingest again" in truncated
+    assert f"{raw[4]}: cannot be read as Parquet" in unreadable
     assert raw[1] in changed
     assert "ingest again" in changed
     assert raw[2] in lost
@@ -240,6 +249,45 @@ def test_a_missing_day_stops_the_run(store: ObjectStore) -> None:
     with pytest.raises(DataRejected, match="there is no data of 2024-03-02"):
         run(CONFIG, store)
     assert run(ValidateConfig(now=NOW, limits=Limits(allow_gaps=True)), store).accepted
+
+
+def test_a_day_of_nothing_but_rejects_counts(store: ObjectStore) -> None:
+    """Rows that ingestion rejected count also where a day, or the run, has no other row."""
+    rejects = pl.DataFrame(
+        {"row": [0], "transaction_id": ["t9"], "reason": ["amount: no"], "detail": ["v=x"]}
+    )
+    rows, none = transactions([{}] * 20), transactions([])
+    days = {
+        DAY: Extract(rows, labels_of(rows)),
+        DAY + timedelta(days=1): Extract(none, labels_of(none), rejects),
+    }
+    ingest.run(ingest.IngestConfig(), TableSource(days), store)
+    with pytest.raises(DataRejected) as caught:
+        run(CONFIG, store)
+    assert list(caught.value.failures) == [
+        "4.76% of the rows cannot be used, more than 1.00%",
+        "2024-03-02 has 0 rows, outside 1 to 10,000,000",
+    ]
+    last = DAY + timedelta(days=1)
+    with pytest.raises(DataRejected, match=r"100\.00% of the rows cannot be used"):
+        run(ValidateConfig(now=NOW, start=last), store)
+    report = json.loads(store.get(f"{keys.VALIDATION_REPORTS}/{last}_{last}.json"))
+    assert (report["rows_in"], report["set_aside"]) == (0, 1)
+
+
+def test_keys_of_others_are_passed_over(store: ObjectStore) -> None:
+    """Objects that somebody left between the partitions change nothing and stay."""
+    fill(store, [*[{}] * 20, {"amount_minor": -1}])
+    strays = [
+        "raw/transactions/readme.txt",
+        "raw/transactions/date=nonsense/x.parquet",
+        "raw/_manifest/readme.txt",
+        "quarantine/transactions/readme.txt",
+    ]
+    for key in strays:
+        store.put(key, b"hello")
+    assert run(LENIENT, store).rows_in == 21
+    assert all(store.get(key) == b"hello" for key in strays)
 
 
 def test_a_part_of_the_days(store: ObjectStore) -> None:
