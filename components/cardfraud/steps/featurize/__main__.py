@@ -1,45 +1,46 @@
-"""Runs the featurize step: ``python -m cardfraud.steps.featurize --start DAY --end DAY``."""
+"""``python -m cardfraud.steps.featurize``: the featurize step as a command.
+
+For example ``--start 2018-04-01 --end 2018-09-30 --materialize``; the object store is found by the
+``CARDFRAUD_S3_...`` variables, the feature store by the ``CARDFRAUD_FEAST_...`` ones.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from datetime import date
 
 from cardfraud.adapters.feature_store import FeatureStore, FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
-from cardfraud.errors import CardfraudError
-from cardfraud.steps.featurize.config import FeaturizeConfig
+from cardfraud.steps.command import execute
+from cardfraud.steps.featurize.config import FeaturizeConfig, FeaturizeResult
 from cardfraud.steps.featurize.snapshots import materialize_day
 from cardfraud.steps.featurize.step import run
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the step with settings from the environment; print its result as JSON."""
-    parser = argparse.ArgumentParser(prog="featurize", description=main.__doc__)
-    parser.add_argument("--start", type=date.fromisoformat, required=True, help="first UTC day")
-    parser.add_argument("--end", type=date.fromisoformat, required=True, help="last UTC day")
-    parser.add_argument("--snapshot-day", type=date.fromisoformat, help="default: day after end")
-    parser.add_argument(
-        "--materialize", action="store_true", help="bring the snapshots into the online store"
-    )
-    options = parser.parse_args(arguments)
+class FeaturizeCommand(FeaturizeConfig):
+    """Write the values of some days to the offline store, and the state as of their end.
+
+    Attributes:
+        materialize: whether the state is brought into the online store too.
+    """
+
+    materialize: bool = False
+
+
+def featurize(command: FeaturizeCommand) -> FeaturizeResult:
+    """Open the stores, apply the feature set, run the step."""
     places = ObjectStoreSettings()
-    try:
-        config = FeaturizeConfig(
-            start=options.start, end=options.end, snapshot_day=options.snapshot_day
-        )
-        feature_store = FeatureStore(FeatureStoreSettings(), places)
-        feature_store.apply()
-        result = run(config, ObjectStore(places), feature_store)
-        if options.materialize:
-            materialize_day(feature_store, config.as_of)
-    except (CardfraudError, ValueError) as error:
-        print(f"featurize: {error}", file=sys.stderr)  # noqa: T201 (the command's answer)
-        return 1
-    print(result.model_dump_json())  # noqa: T201
-    return 0
+    feature_store = FeatureStore(FeatureStoreSettings(), places)
+    feature_store.apply()
+    result = run(command, ObjectStore(places), feature_store)
+    if command.materialize:
+        materialize_day(feature_store, command.as_of)
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the step with options from the command line; return the exit code."""
+    return execute(FeaturizeCommand, featurize, arguments)
 
 
 if __name__ == "__main__":

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Final
 
 import polars as pl
+from polars._typing import PolarsDataType
 
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
+from cardfraud.contracts.frames import LABEL_SCHEMA, TRANSACTION_SCHEMA, require_schema
 from cardfraud.errors import NotFound
 
 _READERS: Final = 8
-_TRANSACTIONS: Final = pl.Schema(
-    {
-        "transaction_id": pl.String(),
-        "event_time": pl.Datetime("us", "UTC"),
-        "user_id": pl.String(),
-        "merchant_id": pl.String(),
-        "amount_minor": pl.Int64(),
-    }
-)
-_LABELS: Final = pl.Schema(
-    {
-        "transaction_id": pl.String(),
-        "is_fraud": pl.Boolean(),
-        "reported_at": pl.Datetime("us", "UTC"),
-        "revision": pl.Int32(),
-    }
-)
+_UNUSED: Final = ("currency", "segment")
+"""Columns that no feature is made of; they need not lie in memory."""
 
 
 def read_transactions(store: ObjectStore, end: date) -> pl.DataFrame:
@@ -37,8 +25,9 @@ def read_transactions(store: ObjectStore, end: date) -> pl.DataFrame:
 
     Raises:
         NotFound: there are none.
+        InvalidFrame: an object is damaged or in other columns; its key and the columns are told.
     """
-    frame = _read(store, keys.VALIDATED_TRANSACTIONS, end, _TRANSACTIONS)
+    frame = _read(store, keys.VALIDATED_TRANSACTIONS, end, TRANSACTION_SCHEMA, unused=_UNUSED)
     if not len(frame):
         raise NotFound(
             "validated transactions up to", f"{end:%Y-%m-%d}", hint="run the validate step first"
@@ -47,16 +36,30 @@ def read_transactions(store: ObjectStore, end: date) -> pl.DataFrame:
 
 
 def read_labels(store: ObjectStore, end: date) -> pl.DataFrame:
-    """Read all label revisions of the transactions of all days up to ``end``."""
-    return _read(store, keys.RAW_LABELS, end, _LABELS)
+    """Read all label revisions of the transactions of all days up to ``end``.
+
+    Raises:
+        InvalidFrame: an object is damaged or in other columns; its key and the columns are told.
+    """
+    return _read(store, keys.RAW_LABELS, end, LABEL_SCHEMA)
 
 
-def _read(store: ObjectStore, folder: str, end: date, schema: pl.Schema) -> pl.DataFrame:
-    wanted = [
-        key
-        for key in store.keys(f"{folder}/")
-        if key.endswith(".parquet") and keys.partition_day(key) <= end
-    ]
+def _read(
+    store: ObjectStore,
+    folder: str,
+    end: date,
+    schema: Mapping[str, PolarsDataType],
+    *,
+    unused: Sequence[str] = (),
+) -> pl.DataFrame:
+    kept = {name: dtype for name, dtype in schema.items() if name not in unused}
+
+    def read(key: str) -> pl.DataFrame:
+        frame = store.get_frame(key)
+        require_schema(frame, schema, key)
+        return frame.select(*kept)
+
+    found = keys.partitions(store.keys(f"{folder}/"), folder)
     with ThreadPoolExecutor(_READERS) as pool:
-        parts = list(pool.map(lambda key: store.get_frame(key).select(schema.names()), wanted))
-    return pl.concat([schema.to_frame(), *parts])
+        parts = list(pool.map(read, [key for day, key in found.items() if day <= end]))
+    return pl.concat([pl.DataFrame(schema=kept), *parts])

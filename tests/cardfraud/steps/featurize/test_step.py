@@ -1,12 +1,14 @@
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 from pydantic import ValidationError
 
 from cardfraud.contracts import keys
-from cardfraud.errors import IntegrityError, NotFound
+from cardfraud.errors import IntegrityError, InvalidFrame, NotFound
 from cardfraud.features import batch, values
 from cardfraud.features.definitions import FEATURE_NAMES, STORED_VIEWS, feature_set_digest
 from cardfraud.steps.featurize.__main__ import main
@@ -82,6 +84,61 @@ def test_no_validated_day_is_said_so(endpoints: Endpoints) -> None:
         run(CONFIG, object_store(endpoints), store)
 
 
+@pytest.mark.parametrize("folder", [keys.VALIDATED_TRANSACTIONS, keys.RAW_LABELS])
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda rows: rows.drop("transaction_id"), "column transaction_id is missing"),
+        (lambda rows: rows.with_columns(colour=1), "column colour is unknown"),
+        (
+            lambda rows: rows.with_columns(transaction_id=pl.lit(1)),
+            "column transaction_id is Int32 instead of String",
+        ),
+        (
+            lambda rows: rows.with_columns(cs.datetime().dt.replace_time_zone(None)),
+            r"instead of Datetime\(time_unit='us', time_zone='UTC'\)",
+        ),
+        (
+            lambda rows: rows.with_columns(cs.datetime().dt.cast_time_unit("ms")),
+            r"instead of Datetime\(time_unit='us', time_zone='UTC'\)",
+        ),
+    ],
+    ids=["missing", "unknown", "type", "naive", "milliseconds"],
+)
+def test_a_day_in_other_columns_is_told(
+    endpoints: Endpoints,
+    folder: str,
+    damage: Callable[[pl.DataFrame], pl.DataFrame],
+    sentence: str,
+) -> None:
+    """A day that another writer left in other columns or types is refused by key and column."""
+    objects, store = object_store(endpoints), feature_store(endpoints)
+    store.apply()
+    put_days(objects, history(40), labels([("t001", True, START, 0)]))
+    key = keys.partition(folder, FIRST)
+    objects.put_frame(key, damage(objects.get_frame(key)))
+    with pytest.raises(InvalidFrame, match=sentence) as caught:
+        run(CONFIG, objects, store)
+    assert caught.value.message.startswith(f"{key}: ")
+    assert list(objects.keys("features/")) == []
+
+
+def test_keys_of_others_are_passed_over(endpoints: Endpoints) -> None:
+    """Objects that somebody left between the partitions are neither read nor joined."""
+    objects, store = object_store(endpoints), feature_store(endpoints)
+    store.apply()
+    put_days(objects, history(40), labels([("t001", True, START, 0)]))
+    for view in STORED_VIEWS:
+        objects.put(f"{keys.values_folder(view.name)}/a.parquet", b"x")
+    for folder in (keys.VALIDATED_TRANSACTIONS, keys.RAW_LABELS):
+        objects.put(f"{folder}/date=nonsense/x.parquet", b"x")
+        objects.put(f"{folder}/readme.txt", b"x")
+    assert run(CONFIG, objects, store).rows == 40
+    assert len(store.training_set(history(40))) == 40
+    early = history(40).with_columns(pl.col("event_time") - timedelta(days=90))
+    assert len(store.training_set(early)) == 40
+
+
 def test_the_command_does_the_whole_step(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,10 +158,15 @@ def test_the_command_does_the_whole_step(
         monkeypatch.setenv(name, value)
     days = ["--start", str(CONFIG.start), "--end", str(CONFIG.end)]
     assert main([*days, "--materialize"]) == 0
-    assert FeaturizeResult.model_validate_json(capsys.readouterr().out).rows == 40
+    printed = capsys.readouterr().out
+    result = FeaturizeResult.model_validate_json(printed)
+    assert result.rows == 40
+    assert printed == f"{result.model_dump_json(indent=2)}\n"
     assert store.read_online(["u1"], ["m1"])[0].history is not None
     assert main(["--start", "2000-01-01", "--end", "2000-01-02"]) == 1
     assert "run the validate step first" in capsys.readouterr().err
+    assert main(["--start", "2000-01-02", "--end", "2000-01-01"]) == 1
+    assert "end must not be before start" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
