@@ -73,7 +73,7 @@ def day_by_day(store: ObjectStore, config: ValidateConfig) -> Iterator[Validatio
         yield run(config.model_copy(update={"start": day, "end": day}), store)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_day_by_day_is_all_at_once(store: ObjectStore, seed: int) -> None:
     """The same bytes are validated and quarantined, however the days are cut.
 
