@@ -90,6 +90,9 @@ def _random_forest(
         n_jobs=threads,
     )
     forest.fit(rows.features, rows.labels, sample_weight=rows.weight)
+    # Several threads add the trees' votes up in the order in which they finish, which moves the
+    # last bits of a probability, and with them the calibration, from run to run.
+    forest.set_params(n_jobs=1)
     return RandomForestCore(forest)
 
 
