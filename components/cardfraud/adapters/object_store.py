@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -207,6 +207,9 @@ class ObjectStore:
 
     def _translated(self, error: ClientError | BotoCoreError, key: str) -> CardfraudError:
         part = f"object store {self.settings.endpoint_url or 's3'}"
+        if isinstance(error, NoCredentialsError):
+            hint = "set CARDFRAUD_S3_ENDPOINT_URL and its keys, or source the stack's stack.env"
+            return Unavailable(part, "there are no credentials", hint=hint)
         if isinstance(error, BotoCoreError):
             return Unavailable(part, type(error).__name__, hint="is the endpoint up?")
         code = _code(error)

@@ -1,3 +1,4 @@
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -210,3 +211,15 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert "hush" not in repr(settings)
     with pytest.raises(ValidationError):
         settings.bucket = "another"  # type: ignore[misc]
+
+
+def test_absent_credentials_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has set nothing at all is told which variables there are, not that a server is down."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "CARDFRAUD_S3_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", "/nonexistent")
+    store = ObjectStore(ObjectStoreSettings(endpoint_url="http://127.0.0.1:9"))
+
+    with pytest.raises(Unavailable, match="CARDFRAUD_S3_ENDPOINT_URL"):
+        store.get("key")
