@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cardfraud.adapters.documents import encode, parse
-from cardfraud.adapters.object_store import ObjectStore
+from cardfraud.adapters.object_store import ObjectStore, decode_frame
 from cardfraud.contracts import keys
 from cardfraud.contracts.candidate import (
     CANDIDATE_FILE,
@@ -18,7 +17,7 @@ from cardfraud.contracts.candidate import (
     Period,
 )
 from cardfraud.contracts.digests import sha256_hex
-from cardfraud.errors import IntegrityError, InvalidFrame, NotFound
+from cardfraud.errors import IntegrityError, NotFound
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,18 +80,13 @@ def read_days(
         The frames, in order of the days, and what they were read from.
 
     Raises:
-        InvalidFrame: an object is no Parquet.
+        InvalidFrame: an object is no Parquet, cut off or damaged.
     """
-    import polars as pl
-
     frames, objects = [], []
     for key in day_keys(store, folder, period):
         content = store.get(key)
         objects.append(DatasetObject(key=key, sha256=sha256_hex(content), size=len(content)))
-        try:
-            frames.append(pl.read_parquet(io.BytesIO(content)))
-        except pl.exceptions.PolarsError as error:
-            raise InvalidFrame(key, f"cannot be read as Parquet: {error}") from error
+        frames.append(decode_frame(content, key))
     return frames, objects
 
 

@@ -19,6 +19,12 @@ def test_a_partition_tells_its_day(day: date) -> None:
     )
 
 
+@pytest.mark.parametrize("rest", [".json.bak", ".json/x", "/part-0.parquet.tmp", "T00.json", ""])
+def test_a_key_that_goes_on_has_no_day(rest: str) -> None:
+    """A manifest or a partition with something behind its name is neither."""
+    assert keys.partition_day(f"{keys.RAW_MANIFESTS}/date=2024-03-01{rest}") is None
+
+
 def test_a_bundle_prefix_has_a_boundary() -> None:
     """The prefix of one digest is no prefix of another bundle's files."""
     assert not keys.bundle_prefix("fraud", "sha256-12").startswith(
