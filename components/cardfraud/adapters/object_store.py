@@ -207,11 +207,8 @@ class ObjectStore:
 
     def _translated(self, error: ClientError | BotoCoreError, key: str) -> CardfraudError:
         part = f"object store {self.settings.endpoint_url or 's3'}"
-        if isinstance(error, NoCredentialsError):
-            hint = "set CARDFRAUD_S3_ENDPOINT_URL and its keys, or source the stack's stack.env"
-            return Unavailable(part, "there are no credentials", hint=hint)
         if isinstance(error, BotoCoreError):
-            return Unavailable(part, type(error).__name__, hint="is the endpoint up?")
+            return _unreachable(part, error)
         code = _code(error)
         if code == "NoSuchBucket":
             return NotFound("bucket", self.bucket, hint="create it first")
@@ -222,6 +219,13 @@ class ObjectStore:
         if code in _REFUSED:
             return Unavailable(part, f"it refused the credentials ({code})")
         return Unavailable(part, code)
+
+
+def _unreachable(part: str, error: BotoCoreError) -> Unavailable:
+    if isinstance(error, NoCredentialsError):
+        hint = "set CARDFRAUD_S3_ENDPOINT_URL and its keys, or source the stack's stack.env"
+        return Unavailable(part, "there are no credentials", hint=hint)
+    return Unavailable(part, type(error).__name__, hint="is the endpoint up?")
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:
