@@ -30,23 +30,36 @@ def begun(address: Address, path: str, length: int, body: bytes = b"") -> Iterat
         yield connection
 
 
+def text(serving: Serving, server: str) -> str:
+    """Whole lines of a server's log."""
+    log = (serving.supervisor.folder / f"{server}.log").read_text()
+    return log[: log.rfind("\n") + 1]
+
+
+def lines_about(serving: Serving, server: str, mark: str) -> list[dict[str, str]]:
+    """Lines of a server's log with a mark; the access log comes after the answer, so wait."""
+    until(lambda: mark in text(serving, server))
+    return [json.loads(one) for one in text(serving, server).splitlines() if mark in one]
+
+
 def longest_line(serving: Serving, server: str) -> int:
     """Characters of the longest line of a server's log."""
-    log = (serving.supervisor.folder / f"{server}.log").read_text()
-    return max(len(line) for line in log.splitlines())
+    return max(len(line) for line in text(serving, server).splitlines())
 
 
-@pytest.mark.parametrize("shape", [[1], [1] * 700], ids=["flat", "deep"])
+@pytest.mark.parametrize("dimensions", [None, 700], ids=["right", "as deep"])
 @pytest.mark.parametrize("server", ["predictor", "transformer"])
 @pytest.mark.parametrize("bottom", ["1.0", "NaN"])
 def test_lists_700_deep_are_refused(
-    serving: Serving, server: str, shape: list[int], bottom: str
+    serving: Serving, server: str, dimensions: int | None, bottom: str
 ) -> None:
-    """Data nested deeper than its shape: 400 that names the tensor, and no page of traceback."""
+    """Data nested deeper than a tensor here has dimensions: 400, its name, no page of traceback."""
     inputs = clients.columns([instance()])
     if server == "predictor":
-        inputs = [{"name": "features", "datatype": "FP32"}]
-    inputs[-1] |= {"shape": shape, "data": ["deep"]}
+        inputs = [{"name": "features", "datatype": "FP32", "shape": [1, 1]}]
+    inputs[-1] |= {"data": ["deep"]}
+    if dimensions is not None:
+        inputs[-1] |= {"shape": [1] * dimensions}
     body = json.dumps({"inputs": inputs}).replace('"deep"', "[" * 700 + bottom + "]" * 700)
     response = post(getattr(serving, server), INFER, body.encode())
     assert response.status_code == 400
@@ -146,8 +159,7 @@ def test_only_a_proper_trace_context_is_carried_on(
     assert response.status_code == 200
     mark = response.headers["x-request-id"]
     for server in ("predictor", "transformer"):
-        log = (serving.supervisor.folder / f"{server}.log").read_text().splitlines()
-        (line,) = [json.loads(one) for one in log if mark in one]
+        (line,) = lines_about(serving, server, mark)
         carried = {name: line[name] for name in line if name.startswith(("trace", "x_b3", "x_fr"))}
         assert carried == {name: headers[name.replace("_", "-")] for name in kept}
 

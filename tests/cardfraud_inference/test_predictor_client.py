@@ -111,6 +111,7 @@ def raw_scores(last: float) -> bytes:
         (raw_scores(0.5), {"name": "salary"}),
         (raw_scores(0.5), {"shape": [len(ROWS), 1]}),
     ],
+    ids=["above 1", "below 0", "NaN", "too few", "other name", "other shape"],
 )
 def test_what_is_no_probability_is_no_answer(scores: bytes, changes: dict[str, object]) -> None:
     """Scores out of [0, 1], too few, or of another output count as a failed predictor."""
