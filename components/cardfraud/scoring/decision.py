@@ -64,7 +64,7 @@ def decide(
         reasons.append(
             "the model could not be asked"
             if probability is None
-            else "the features are incomplete or too old"
+            else "the features, or the event itself, are too old to rest on"
         )
     for rule in policy.rules:
         if _fires(rule, values):
