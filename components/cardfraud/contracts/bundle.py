@@ -19,9 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cardfraud.contracts.digests import canonical_json, content_address, sha256_hex
+from cardfraud.contracts.frozen import Frozen
 from cardfraud.errors import IntegrityError
 
 BUNDLE_SCHEMA_VERSION: Final = 1
@@ -37,11 +38,7 @@ Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256-[0-9a-f]{64}$")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class InputColumn(_Frozen):
+class InputColumn(Frozen):
     """One column of the model's input."""
 
     name: str
@@ -49,7 +46,7 @@ class InputColumn(_Frozen):
     default: float
 
 
-class Signature(_Frozen):
+class Signature(Frozen):
     """What goes into the model and what comes out.
 
     The graph has one input ``features``, float32 [N, len(inputs)], and one output
@@ -63,14 +60,14 @@ class Signature(_Frozen):
     output_name: Literal["probability"] = "probability"
 
 
-class FileEntry(_Frozen):
+class FileEntry(Frozen):
     """One file of a bundle."""
 
     sha256: Hex
     size: Annotated[int, Field(ge=1)]
 
 
-class Manifest(_Frozen):
+class Manifest(Frozen):
     """The list of a bundle's files with their digests; written after all of them."""
 
     schema_version: Literal[1] = BUNDLE_SCHEMA_VERSION

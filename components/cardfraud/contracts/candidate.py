@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from cardfraud.contracts.bundle import Hex
+from cardfraud.contracts.frozen import Frozen
 
 CANDIDATE_SCHEMA_VERSION: Final = 1
 CANDIDATE_FILE: Final = "candidate.json"
@@ -31,11 +32,7 @@ Split = Literal["time", "leaky_stratified"]
 is known. It exists to show by how much that flatters; what it gives is never published."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Period(_Frozen):
+class Period(Frozen):
     """Whole UTC days from ``start`` up to, without, ``end``."""
 
     start: date
@@ -59,7 +56,7 @@ class Period(_Frozen):
         return datetime.combine(self.end, time(), UTC)
 
 
-class DatasetObject(_Frozen):
+class DatasetObject(Frozen):
     """One object of a data set."""
 
     key: str
@@ -67,7 +64,7 @@ class DatasetObject(_Frozen):
     size: Annotated[int, Field(ge=0)]
 
 
-class DatasetManifest(_Frozen):
+class DatasetManifest(Frozen):
     """A data set by the bytes of its objects, so that the very same one can be read again."""
 
     schema_version: Literal[1] = CANDIDATE_SCHEMA_VERSION
@@ -77,7 +74,7 @@ class DatasetManifest(_Frozen):
     objects: tuple[DatasetObject, ...]
 
 
-class Candidate(_Frozen):
+class Candidate(Frozen):
     """What is known of a candidate without reading its files."""
 
     schema_version: Literal[1] = CANDIDATE_SCHEMA_VERSION

@@ -9,9 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from cardfraud.contracts.digests import canonical_json, content_address
+from cardfraud.contracts.frozen import Frozen
 
 POLICY_SCHEMA_VERSION: Final = 1
 
@@ -26,11 +27,7 @@ class Decision(StrEnum):
     DECLINE = "decline"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Thresholds(_Frozen):
+class Thresholds(Frozen):
     """Probabilities from which a transaction is reviewed and from which it is declined."""
 
     review: Share
@@ -44,7 +41,7 @@ class Thresholds(_Frozen):
         return self
 
 
-class CostMatrix(_Frozen):
+class CostMatrix(Frozen):
     """What mistakes cost, in major units of the deployment's currency.
 
     A missed fraud costs its amount times ``missed_fraud_share``; every reviewed or declined
@@ -56,7 +53,7 @@ class CostMatrix(_Frozen):
     false_decline: Annotated[float, Field(ge=0)] = 10.0
 
 
-class Rule(_Frozen):
+class Rule(Frozen):
     """A rule beside the model: it may make a decision stricter, never milder.
 
     ``field op value`` over the feature values of the request, for example ``amount gt 1000``.
@@ -70,7 +67,7 @@ class Rule(_Frozen):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class GateLimits(_Frozen):
+class GateLimits(Frozen):
     """What a candidate must show before it may be published."""
 
     min_positives: Annotated[int, Field(ge=1)] = 50
@@ -100,7 +97,7 @@ class WhenPredictorFails(StrEnum):
     RULES = "rules"
 
 
-class Policy(_Frozen):
+class Policy(Frozen):
     """Thresholds, costs, rules and gate limits, as one immutable document."""
 
     schema_version: Literal[1] = POLICY_SCHEMA_VERSION

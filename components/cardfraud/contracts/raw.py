@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from cardfraud.contracts.frozen import Frozen
 
 RAW_SCHEMA_VERSION: Final = 1
 
@@ -14,18 +16,14 @@ Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rows = Annotated[int, Field(ge=0)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RawObject(_Frozen):
+class RawObject(Frozen):
     """One object of a raw day."""
 
     sha256: Hex
     rows: Rows
 
 
-class RowCounts(_Frozen):
+class RowCounts(Frozen):
     """Where the rows of a source's day went: ``rows_in = kept + duplicates + set_aside``.
 
     Attributes:
@@ -45,7 +43,7 @@ class RowCounts(_Frozen):
     labels: Rows
 
 
-class RawManifest(_Frozen):
+class RawManifest(Frozen):
     """What is known of one raw day.
 
     Attributes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cardfraud.contracts.frozen import Frozen
 from cardfraud.contracts.policy import Decision
 from cardfraud.contracts.transactions import Transaction, transaction_faults
 from cardfraud.errors import InvalidField, InvalidInput
@@ -17,11 +18,7 @@ MAX_INSTANCES: Final = 1_000
 MAX_BODY_BYTES: Final = 1_000_000
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ModelVersion(_Frozen):
+class ModelVersion(Frozen):
     """Which model answered."""
 
     name: str
@@ -30,13 +27,13 @@ class ModelVersion(_Frozen):
     track: str
 
 
-class PolicyVersion(_Frozen):
+class PolicyVersion(Frozen):
     """Which policy decided."""
 
     version: str
 
 
-class FeatureHealth(_Frozen):
+class FeatureHealth(Frozen):
     """How good the features behind an answer were.
 
     Attributes:
@@ -59,7 +56,7 @@ class FeatureHealth(_Frozen):
     late: bool = False
 
 
-class Prediction(_Frozen):
+class Prediction(Frozen):
     """The answer to one instance; ``probability`` is null when rules alone decided."""
 
     transaction_id: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from cardfraud.contracts.bundle import Digest
+from cardfraud.contracts.frozen import Frozen
 
 TRACKS_SCHEMA_VERSION: Final = 1
 WHOLE: Final = 100
@@ -15,11 +16,7 @@ AliasName = Literal["champion", "challenger", "shadow"]
 TrackName = Literal["stable", "canary", "shadow"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Alias(_Frozen):
+class Alias(Frozen):
     """A name for a digest, moved by a conditional write."""
 
     schema_version: Literal[1] = 1
@@ -29,7 +26,7 @@ class Alias(_Frozen):
     """What the alias named before, which is the way back."""
 
 
-class Track(_Frozen):
+class Track(Frozen):
     """What one track serves and how much of the traffic it gets."""
 
     bundle: Digest
@@ -40,7 +37,7 @@ class Track(_Frozen):
     """Share of the requests copied to it, in percent; its answers are thrown away."""
 
 
-class Tracks(_Frozen):
+class Tracks(Frozen):
     """The desired state of serving: ``tracks.json``."""
 
     schema_version: Literal[1] = TRACKS_SCHEMA_VERSION

@@ -7,7 +7,7 @@ whole tables in the validate step, which builds its frame checks from the consta
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +25,9 @@ MAX_AMOUNT_MINOR: Final = MAX_AMOUNT * MINOR_UNITS
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """An event time outside [EARLIEST, LATEST) is a fault of the source, not a date."""
+
+MAX_AHEAD: Final = timedelta(minutes=5)
+"""Live, an event further ahead of the clock than this has not happened: it is refused."""
 
 TRANSACTION_COLUMNS: Final = (
     "transaction_id",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cardfraud.contracts.frozen import Frozen
 from cardfraud.contracts.transactions import Currency
 
 Positive = Annotated[float, Field(gt=0)]
@@ -14,11 +15,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Segment(_Frozen):
+class Segment(Frozen):
     """A kind of user, who spends and shops a little differently.
 
     Attributes:
@@ -34,7 +31,7 @@ class Segment(_Frozen):
     rate_factor: Positive = 1.0
 
 
-class FraudScenarios(_Frozen):
+class FraudScenarios(Frozen):
     """The three scenarios of the handbook, chapter 3, "fraud scenarios generation".
 
     Attributes:
@@ -56,7 +53,7 @@ class FraudScenarios(_Frozen):
     user_amount_factor: Positive = 5.0
 
 
-class LateLabels(_Frozen):
+class LateLabels(Frozen):
     """When and how surely it becomes known whether a transaction was a fraud.
 
     Attributes:
@@ -77,7 +74,7 @@ class LateLabels(_Frozen):
     correction_days: Positive = 10.0
 
 
-class Drift(_Frozen):
+class Drift(Frozen):
     """How the world differs from a day on; days before it are bit for bit the same without it.
 
     Attributes:
@@ -97,7 +94,7 @@ class Drift(_Frozen):
     tests_per_card: Annotated[int, Field(ge=1, le=100)] = 6
 
 
-class SimulationSettings(_Frozen):
+class SimulationSettings(Frozen):
     """The simulated world.
 
     The defaults give about 9,700 transactions a day of which, once the first four weeks are over,

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from kserve import InferRequest
 
 from cardfraud.contracts.scoring import InvalidInstances, check_instances, parse_instances
-from cardfraud.contracts.transactions import Transaction
+from cardfraud.contracts.transactions import MAX_AHEAD, Transaction
 from cardfraud.errors import InvalidField, InvalidFrame
 from cardfraud_inference.transport.tensors import check_names, numbers, texts
 
@@ -17,10 +17,8 @@ REQUIRED: Final = ("transaction_id", "event_time", "user_id", "merchant_id", "am
 OPTIONAL: Final = ("currency", "segment")
 OUTPUTS: Final = ("probability", "decision", "detail")
 
-AHEAD_S: Final = 5 * 60
-"""An event this far ahead of a live server's clock is refused."""
 BEHIND_S: Final = 24 * 3_600
-"""An event this far behind it is answered, but marked degraded."""
+"""An event this far behind a live server's clock is answered, but marked degraded."""
 
 Clock = Literal["live", "replay"]
 
@@ -57,7 +55,7 @@ def check_deployment(transactions: Sequence[Transaction], currency: str, clock: 
     Raises:
         InvalidInstances: another currency, or an event that has not happened yet.
     """
-    latest_us = (time.time() + AHEAD_S) * 1_000_000 if clock == "live" else None
+    latest_us = (time.time() + MAX_AHEAD.total_seconds()) * 1_000_000 if clock == "live" else None
     faults: list[InvalidField] = []
     for index, transaction in enumerate(transactions):
         if transaction.currency not in {None, currency}:

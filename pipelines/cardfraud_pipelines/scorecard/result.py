@@ -3,16 +3,11 @@
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from cardfraud.contracts.frozen import Frozen
 from cardfraud_pipelines.scorecard.book import BookFigures
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Figures(_Frozen):
+class Figures(Frozen):
     """What one scorer reaches on the test rows.
 
     ``card_precision`` is Card Precision@100, the mean over the test days; ``share_of_ceiling`` is
@@ -25,7 +20,7 @@ class Figures(_Frozen):
     share_of_ceiling: float
 
 
-class ModelRow(_Frozen):
+class ModelRow(Frozen):
     """One model of the scorecard.
 
     ``set_up`` says whose features and training days were used. ``published`` holds the book's
@@ -47,7 +42,7 @@ class ModelRow(_Frozen):
     """Largest difference between model and exported graph over the test rows and seeds."""
 
 
-class ScorecardResult(_Frozen):
+class ScorecardResult(Frozen):
     """The whole scorecard."""
 
     test_start: date

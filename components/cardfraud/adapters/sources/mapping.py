@@ -22,15 +22,9 @@ from typing import Annotated, Final, Literal, Self
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from cardfraud.contracts.frozen import Frozen
 from cardfraud.contracts.labels import LABEL_DELAY
 from cardfraud.contracts.transactions import Currency
 from cardfraud.errors import InvalidSetting
@@ -45,11 +39,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Columns(_Frozen):
+class Columns(Frozen):
     """Names of the source's columns; the optional ones may be absent from the source.
 
     Attributes:
@@ -88,7 +78,7 @@ class Columns(_Frozen):
         return [name for name in self.model_dump().values() if name is not None]
 
 
-class Mapping(_Frozen):
+class Mapping(Frozen):
     """How a source's columns are read.
 
     Attributes:

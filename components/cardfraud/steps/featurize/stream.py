@@ -11,14 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, Literal
 
 from cardfraud.adapters.feature_store import FeatureStore
-from cardfraud.contracts.transactions import Transaction
+from cardfraud.contracts.transactions import MAX_AHEAD, Transaction
 from cardfraud.features.user_stream import Event, Outcome, UserStream, apply, fingerprint
 
-AHEAD_US: Final = 5 * 60 * 1_000_000
-"""An event further ahead of a live writer's clock is not applied; live servers refuse it too."""
+_AHEAD_US: Final = MAX_AHEAD // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class StreamWriter:
             Unavailable: the store does not answer; nothing is acknowledged.
             IntegrityError: stored state cannot be read; nothing is acknowledged.
         """
-        latest_us = self._clock() + AHEAD_US if self._mode == "live" else None
+        latest_us = self._clock() + _AHEAD_US if self._mode == "live" else None
         users = list(dict.fromkeys(item.transaction.user_id for item in batch))
         before = self._store.read_stream_states(users)
         after = dict(before)

@@ -5,32 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from cardfraud.adapters.sources import DerivedSegments, MappedTable, handbook, load_mapping
+from cardfraud.contracts.frozen import Frozen
 from cardfraud.contracts.sources import Source
 from cardfraud.simulation import SimulationSettings, Simulator
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SimulatorSource(_Frozen):
+class SimulatorSource(Frozen):
     """The simulator; see :class:`~cardfraud.simulation.SimulationSettings`."""
 
     kind: Literal["simulator"] = "simulator"
     settings: SimulationSettings = SimulationSettings()
 
 
-class HandbookSource(_Frozen):
+class HandbookSource(Frozen):
     """A folder of ``YYYY-MM-DD.parquet`` files in the schema of the Fraud Detection Handbook."""
 
     kind: Literal["handbook"] = "handbook"
     path: Path
 
 
-class TableSource(_Frozen):
+class TableSource(Frozen):
     """Any CSV or Parquet, a file or a folder, with a mapping file that names its columns."""
 
     kind: Literal["table"] = "table"

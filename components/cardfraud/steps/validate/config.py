@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
+from cardfraud.contracts.frozen import Frozen
 from cardfraud.contracts.transactions import Currency
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Limits(_Frozen):
+class Limits(Frozen):
     """What the data as a whole must keep to, or the run stops.
 
     Attributes:
@@ -50,7 +47,7 @@ class Limits(_Frozen):
         return self
 
 
-class ValidateConfig(_Frozen):
+class ValidateConfig(Frozen):
     """Which days are validated, against what.
 
     Attributes:
