@@ -3,6 +3,8 @@
 from datetime import date
 from typing import Any, Literal
 
+from pydantic import Field
+
 from cardfraud.contracts.frozen import Frozen
 from cardfraud_pipelines.scorecard.book import BookFigures
 
@@ -37,7 +39,7 @@ class ModelRow(Frozen):
     runs: dict[int, Figures]
     published: BookFigures | None = None
     difference: float | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     onnx_parity: float | None = None
     """Largest difference between model and exported graph over the test rows and seeds."""
 
