@@ -5,7 +5,7 @@ from tests.house.repository import files, name
 # Written in pieces, so that this file does not hold what it forbids.
 REGISTRIES = (
     "pypi org",
-    "".join(("python", "hosted org")),  # one word, so that this file does not hold it
+    "python~hosted org",
     "proxy golang org",
     "sum golang org",
     "registry npmjs org",
@@ -13,7 +13,7 @@ REGISTRIES = (
     "crates io",
     "conda anaconda org",
 )
-HOSTS = re.compile("|".join(host.replace(" ", r"\.") for host in REGISTRIES))
+HOSTS = re.compile("|".join(host.replace(" ", r"\.").replace("~", "") for host in REGISTRIES))
 MACHINE_PATH = re.compile(r"(?<![\w.}/*-])/(?:work|root|tmp|opt|home)/" + r"\w")
 BINARY = {".png", ".parquet", ".onnx", ".ico"}
 
