@@ -246,10 +246,15 @@ class Tracking:
             import mlflow
 
             stack.enter_context(_quiet("mlflow"))  # after the import, which sets the level itself
+            import boto3
             from boto3.exceptions import Boto3Error
             from botocore.exceptions import BotoCoreError, ClientError
             from mlflow.exceptions import MlflowException
 
+            # boto3's default session, which MLflow's client comes from, keeps the first credentials
+            # that it finds: another store of the same process needs another session.
+            boto3.setup_default_session()
+            stack.callback(boto3.setup_default_session)
             before = mlflow.get_tracking_uri()
             mlflow.set_tracking_uri(self.settings.tracking_uri)
             try:

@@ -1,8 +1,11 @@
 import os
 import socket
 
+import boto3
 import pytest
+from pydantic import SecretStr
 
+from cardfraud.adapters.object_store import ObjectStoreSettings
 from cardfraud.adapters.registry import TrackedRun, Tracking, TrackingSettings
 from cardfraud.errors import InvalidSetting, NotFound, Unavailable
 from cardfraud_pipelines.local import Endpoints
@@ -101,6 +104,21 @@ def test_credentials_are_in_the_environment_only_while_they_are_needed(
         assert os.environ["AWS_ACCESS_KEY_ID"] == tracked.s3_access_key
     assert os.environ["AWS_ACCESS_KEY_ID"] == "somebody-else"
     assert "AWS_SECRET_ACCESS_KEY" not in os.environ
+
+
+def test_two_stores_of_one_process_keep_their_own_credentials() -> None:
+    """Artifacts go out with the credentials of their own store, whichever store came first."""
+    found = []
+    for key in ("first", "second"):
+        store = ObjectStoreSettings(
+            endpoint_url="http://127.0.0.1:9",
+            access_key_id=key,
+            secret_access_key=SecretStr(f"secret of the {key}"),
+        )
+        with Tracking(TrackingSettings(), store)._connected():
+            found.append(boto3.client("s3")._request_signer._credentials.access_key)
+
+    assert found == ["first", "second"]
 
 
 def test_a_deleted_experiment_is_named(tracking: Tracking) -> None:
