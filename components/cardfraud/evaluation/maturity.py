@@ -42,12 +42,9 @@ def matured_rows(
     """
     import polars as pl
 
-    known = (
-        labels.filter(pl.col("reported_at") <= as_of)
-        .sort("revision", "reported_at")
-        .unique("transaction_id", keep="last")
-        .select("transaction_id", "is_fraud")
-    )
+    from cardfraud.features.labels import latest_labels
+
+    known = latest_labels(labels.filter(pl.col("reported_at") <= as_of))
     old_enough = transactions.filter(pl.col("event_time") + maturity <= as_of)
     joined = old_enough.join(known, on="transaction_id", how="left", maintain_order="left")
     return MaturedRows(

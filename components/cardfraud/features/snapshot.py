@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from cardfraud.features.labels import latest_labels
 from cardfraud.features.merchant_state import REACH_DAYS, RISK_TILE, MerchantState
 from cardfraud.features.tiles import DAY_TILE, HISTORY_DAYS, HOUR_TILE, HOURS
 from cardfraud.features.user_history import UserHistory
@@ -71,9 +72,7 @@ def merchant_snapshot(
     """
     midnight = pl.lit(as_of_day * 86_400_000_000).cast(pl.Datetime("us", "UTC"))
     frauds = (
-        labels.filter(pl.col("reported_at") < midnight)
-        .sort("revision", "reported_at")
-        .unique("transaction_id", keep="last")
+        latest_labels(labels.filter(pl.col("reported_at") < midnight))
         .filter(pl.col("is_fraud"))
         .select("transaction_id", fraud=pl.lit(value=True))
     )

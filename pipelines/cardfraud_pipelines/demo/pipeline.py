@@ -15,6 +15,7 @@ from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts import keys
 from cardfraud.contracts.candidate import Period
 from cardfraud.contracts.policy import Policy
+from cardfraud.features.labels import latest_labels
 from cardfraud.steps.deploy.config import DeployConfig
 from cardfraud.steps.deploy.step import run as deploy
 from cardfraud.steps.evaluate.config import EvaluateConfig
@@ -169,15 +170,6 @@ def frauds_by_day(span: Span, store: ObjectStore) -> list[int]:
         int(latest_labels(store.get_frame(keys.partition(keys.RAW_LABELS, day)))["is_fraud"].sum())
         for day in span.days
     ]
-
-
-def latest_labels(labels: pl.DataFrame) -> pl.DataFrame:
-    """The last word on each transaction: transaction_id and is_fraud."""
-    return (
-        labels.sort("revision", "reported_at")
-        .unique("transaction_id", keep="last")
-        .select("transaction_id", "is_fraud")
-    )
 
 
 def _train(

@@ -12,8 +12,8 @@ from rich.progress import track
 
 from cardfraud.contracts.transactions import MINOR_UNITS
 from cardfraud.errors import InvalidSetting
+from cardfraud.features.labels import latest_labels
 from cardfraud.simulation import SimulationSettings, Simulator
-from cardfraud_pipelines.demo.pipeline import latest_labels
 
 MAPPING: Final = """\
 # Reads these files with everything in them; the handbook's own columns alone would do, too.

@@ -16,6 +16,7 @@ from cardfraud.contracts import keys
 from cardfraud.contracts.transactions import MINOR_UNITS, Transaction
 from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.labels import latest_labels
 from cardfraud.features.values import vector
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud.steps.featurize.config import FeaturizeConfig
@@ -28,7 +29,6 @@ from cardfraud.steps.validate.config import ValidateConfig
 from cardfraud.steps.validate.step import run as validate
 from cardfraud_pipelines.demo.outcome import Replayed
 from cardfraud_pipelines.demo.parity import Parity, compare
-from cardfraud_pipelines.demo.pipeline import latest_labels
 from cardfraud_pipelines.demo.plan import Span
 from cardfraud_pipelines.demo.replay import Row, Served, in_order, instance, replay
 from cardfraud_pipelines.demo.workspace import Workspace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from cardfraud.adapters.candidates import (
     read_candidate_file,
 )
 from cardfraud.adapters.documents import encode, parse
+from cardfraud.adapters.object_store import decode_frame
 from cardfraud.adapters.pointers import alias_digest
 from cardfraud.contracts import keys
 from cardfraud.contracts.bundle import (
@@ -175,9 +175,7 @@ def _drawn(case: _Case, metrics: Metrics) -> list[Drawn]:
 
 
 def _frame(store: ObjectStore, candidate: Candidate, file: str) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.read_parquet(io.BytesIO(read_candidate_file(store, candidate, file)))
+    return decode_frame(read_candidate_file(store, candidate, file), file)
 
 
 def _policy(draft: PolicyDraft, validation: pl.DataFrame) -> Policy:

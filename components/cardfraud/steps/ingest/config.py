@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import Self
+from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field
+
+from cardfraud.contracts.days import DayRange
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class IngestConfig(BaseModel):
+class IngestConfig(DayRange):
     """Which days are ingested, and what time is written as ``ingested_at``.
 
     Attributes:
@@ -21,19 +22,4 @@ class IngestConfig(BaseModel):
         ingested_at: of every row that is written; the time of the run unless told.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    start: date | None = None
-    end: date | None = None
     ingested_at: AwareDatetime = Field(default_factory=_now)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.start is not None and self.end is not None and self.start > self.end:
-            msg = f"end {self.end} must not lie before start {self.start}"
-            raise ValueError(msg)
-        return self
-
-    def covers(self, day: date) -> bool:
-        """Tell whether a day is asked for."""
-        return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from cardfraud.contracts.days import DayRange
 from cardfraud.contracts.frozen import Frozen
 from cardfraud.contracts.transactions import Currency
 
@@ -47,7 +48,7 @@ class Limits(Frozen):
         return self
 
 
-class ValidateConfig(Frozen):
+class ValidateConfig(DayRange):
     """Which days are validated, against what.
 
     Attributes:
@@ -63,22 +64,9 @@ class ValidateConfig(Frozen):
         name: of the report; none makes one of the first and the last day.
     """
 
-    start: date | None = None
-    end: date | None = None
     now: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     clock_allowance: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(minutes=5)
     currency: Currency = "EUR"
     duplicate_days: Annotated[int, Field(ge=0, le=3_660)] = 14
     limits: Limits = Limits()
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.start is not None and self.end is not None and self.start > self.end:
-            msg = f"end {self.end} must not lie before start {self.start}"
-            raise ValueError(msg)
-        return self
-
-    def covers(self, day: date) -> bool:
-        """Tell whether a day is asked for."""
-        return (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
