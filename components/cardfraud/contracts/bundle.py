@@ -44,6 +44,10 @@ class InputColumn(Frozen):
     name: str
     dtype: Literal["float32"] = "float32"
     default: float
+    """What stands for a value that is missing."""
+    typical: float | None = None
+    """Median among the legitimate training rows: what an ordinary transaction has. Contributions to
+    a decision are measured against it; None in bundles that know none."""
 
 
 class Signature(Frozen):
