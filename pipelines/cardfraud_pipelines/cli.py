@@ -197,6 +197,40 @@ def bench(
 
 
 @app.command()
+def ladder(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in the handbook's schema, one Parquet file a day; simulated if absent.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First measured day; the last days if absent."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Days to measure on.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation and of the model.")] = 42,
+    json_file: Annotated[
+        Path, typer.Option("--json", help="Where to write the figures as JSON.")
+    ] = Path("build/ladder.json"),
+    picture: Annotated[Path | None, typer.Option(help="Where to write an SVG.")] = None,
+) -> None:
+    """Measure what each rung of degradation costs: stale state, no predictor, no store."""
+    from cardfraud_pipelines.ladder.command import ladder as run
+
+    run(
+        data=data,
+        start=start.date() if start else None,
+        days=days,
+        seed=seed,
+        json_file=json_file,
+        picture=picture,
+    )
+
+
+@app.command()
 def generate(
     root: Annotated[Path, typer.Option(help="Root of the repository.")] = Path(),
     check: Annotated[

@@ -8,7 +8,17 @@ from typer.testing import CliRunner
 from cardfraud_pipelines.cli import app
 from tests.house.repository import ROOT
 
-COMMANDS = ["demo", "simulate", "stack", "serve", "scorecard", "bench", "generate", "step"]
+COMMANDS = [
+    "demo",
+    "simulate",
+    "stack",
+    "serve",
+    "scorecard",
+    "bench",
+    "ladder",
+    "generate",
+    "step",
+]
 
 
 @pytest.fixture
