@@ -2,15 +2,23 @@ import dataclasses
 import io
 import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from prometheus_client import REGISTRY
 
 from cardfraud.adapters.bundles import load_bundle
 from cardfraud.adapters.object_store import ObjectStore
-from cardfraud.contracts.telemetry import PREDICTION_COLUMNS, PredictionRecord, hashed
-from cardfraud.errors import Unavailable
+from cardfraud.contracts.telemetry import (
+    PREDICTION_COLUMNS,
+    ServedDecisions,
+    ServedVersions,
+    hashed,
+)
+from cardfraud.errors import Conflict, NotFound, Unavailable
 from cardfraud.features.definitions import feature_set_digest
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud_inference.telemetry.prediction_log import Destination, PredictionLog
@@ -24,33 +32,39 @@ from tests.support.serving_state import NOW
 from tests.support.stores import object_store
 
 FOLDER = "predictions/fraud/"
+KEY = b"key"
 MIDNIGHT_US = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * 1_000_000
+VERSIONS = ServedVersions("stable", "sha256-b", "sha256-p", "sha256:f", ("amount",))
 
 
 def read(store: ObjectStore) -> pl.DataFrame:
     """All rows of the log."""
     frames = [pl.read_parquet(io.BytesIO(store.get(key))) for key in store.keys(FOLDER)]
-    return pl.concat(frames) if frames else pl.DataFrame(schema={"request_id": pl.String})
+    schema = {"request_id": pl.String, "transaction_key": pl.String}
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
-def row(name: str, served_at_us: int = MIDNIGHT_US) -> PredictionRecord:
-    """Return one row."""
-    return PredictionRecord(
-        request_id=name,
-        transaction_key=hashed(name, b"key"),
-        event_time_us=served_at_us - 1,
+def holds(rows: pl.DataFrame, names: str) -> bool:
+    """Whether the rows are those of these transactions, one letter each."""
+    return sorted(rows["transaction_key"]) == sorted(hashed(name, KEY) for name in names)
+
+
+def served(names: str, served_at_us: int = MIDNIGHT_US) -> ServedDecisions:
+    """Return the decisions of one request, on transactions whose names are one letter each."""
+    number = len(names)
+    return ServedDecisions(
+        versions=VERSIONS,
+        request_id=names[0],
         served_at_us=served_at_us,
-        track="stable",
-        bundle="sha256-b",
-        policy="sha256-p",
-        feature_set="sha256:f",
-        vector=np.array([0.1, 2.0], dtype="<f4").tobytes(),
-        score=None,
-        decision="review",
-        propensity=1.0,
-        degraded=True,
-        age_seconds=None,
         latency_ms=1.5,
+        transaction_ids=list(names),
+        event_times_us=[served_at_us - 1] * number,
+        vector=np.array([[0.1, 2.0]] * number, dtype=np.float32),
+        scores=None,
+        decisions=["review"] * number,
+        degraded=[True] * number,
+        ages=[None] * number,
+        rule_values=[np.full(number, 57.16)],
     )
 
 
@@ -67,22 +81,61 @@ class Failing:
         """Fail so many times with this error."""
         self._error, self._failures = error, failures
         self.attempts = 0
-        self.rows: list[str] = []
+        self.files: dict[str, bytes] = {}
 
-    def put(self, key: str, content: bytes) -> str:
+    @property
+    def rows(self) -> pl.DataFrame:
+        """All rows that were written."""
+        return pl.concat([pl.read_parquet(io.BytesIO(file)) for file in self.files.values()])
+
+    def put_if_absent(self, key: str, content: bytes) -> str:
         """Write a file, or fail."""
         self.attempts += 1
         if self.attempts <= self._failures:
             raise self._error
-        self.rows += pl.read_parquet(io.BytesIO(content))["request_id"].to_list()
+        if key in self.files:
+            raise Conflict(key, "it is there")
+        self.files[key] = content
         return key
+
+    def get(self, key: str) -> bytes:
+        """Read a file."""
+        if key not in self.files:
+            raise NotFound("object", key)
+        return self.files[key]
+
+
+class Losing(Failing):
+    """A destination that writes, and whose answer to the first write is lost on the way."""
+
+    def put_if_absent(self, key: str, content: bytes) -> str:
+        """Write a file."""
+        written = super().put_if_absent(key, content)
+        if self.attempts == 1:
+            raise Unavailable("object store", "it did not answer")
+        return written
 
 
 def log(
-    store: Destination, *, rows: int = 2, seconds: float = 600, capacity: int = 100
+    store: Destination,
+    *,
+    rows: int = 2,
+    seconds: float = 600,
+    capacity: int = 100,
+    journal: Path | None = None,
+    first_pause_s: float = 0.05,
 ) -> PredictionLog:
     """Return a log that writes after ``rows`` rows."""
-    return PredictionLog(store, "fraud", rows=rows, seconds=seconds, capacity=capacity)
+    return PredictionLog(
+        store,
+        "fraud",
+        key=KEY,
+        rows=rows,
+        seconds=seconds,
+        capacity=capacity,
+        journal=journal,
+        first_pause_s=first_pause_s,
+    )
 
 
 def test_every_decision_is_logged_and_can_be_repeated(serving: Serving) -> None:
@@ -144,9 +197,11 @@ def test_a_full_file_is_written_at_once_and_the_rest_after_a_while(endpoints: En
     """Rows are written when there are enough, or when they have waited long enough."""
     store = object_store(endpoints)
     writing = log(store, rows=2, seconds=0.3)
-    writing.add([row("a"), row("b"), row("c")])
+    for name in "abc":
+        writing.add(served(name))
     until(lambda: read(store).height == 3)
-    assert sorted(read(store)["request_id"]) == ["a", "b", "c"]
+    assert holds(read(store), "abc")
+    assert len(list(store.keys(FOLDER))) == 2
     writing.close(5)
 
 
@@ -154,7 +209,8 @@ def test_rows_of_two_days_go_to_two_partitions(endpoints: Endpoints) -> None:
     """A file belongs to the UTC day on which its rows were served, and to one writer."""
     store = object_store(endpoints)
     writing = log(store)
-    writing.add([row("before", MIDNIGHT_US - 1), row("after", MIDNIGHT_US)])
+    writing.add(served("a", MIDNIGHT_US - 1))
+    writing.add(served("b", MIDNIGHT_US))
     writing.close(5)
     days = [date(2026, 3, 1), date(2026, 3, 2)]
     assert [key.rpartition("/")[0] for key in store.keys(FOLDER)] == [
@@ -167,31 +223,53 @@ def test_closing_writes_every_row_that_waits(endpoints: Endpoints) -> None:
     """Also where that takes several files."""
     store = object_store(endpoints)
     writing = log(store)
-    writing.add([row(str(number)) for number in range(7)])
+    for name in "abcdefg":
+        writing.add(served(name))
     writing.close(30)
-    assert sorted(read(store)["request_id"]) == [str(number) for number in range(7)]
+    assert holds(read(store), "abcdefg")
+
+
+def test_what_comes_after_closing_is_dropped_and_counted() -> None:
+    """A decision that is answered while the server ends is not lost in silence."""
+    writing = log(Failing(RuntimeError(), failures=0))
+    writing.close(5)
+    before = counted("dropped")
+    writing.add(served("ab"))
+    assert counted("dropped") - before == 2
 
 
 def test_two_writers_never_meet(endpoints: Endpoints) -> None:
     """Logs of two processes of one day do not overwrite each other."""
     store = object_store(endpoints)
-    for name in ("a", "b"):
+    for name in "ab":
         writing = log(store)
-        writing.add([row(name)])
+        writing.add(served(name))
         writing.close(5)
-    assert sorted(read(store)["request_id"]) == ["a", "b"]
+    assert holds(read(store), "ab")
 
 
 def test_an_object_store_that_fails_is_tried_again(endpoints: Endpoints) -> None:
     """Nothing is lost while the queue holds: rows are written once the store takes them."""
     missing = object_store(Endpoints(**{**vars(endpoints), "bucket": f"{endpoints.bucket}-late"}))
     writing = log(missing)
-    writing.add([row("a"), row("b")])
-    writing.add([row("c")])
+    writing.add(served("ab"))
+    writing.add(served("c"))
     endpoints.s3_client().create_bucket(Bucket=missing.bucket)
     until(lambda: read(missing).height >= 2)
     writing.close(5)
-    assert sorted(read(missing)["request_id"]) == ["a", "b", "c"]
+    assert holds(read(missing), "abc")
+
+
+def test_a_write_whose_answer_was_lost_counts_once() -> None:
+    """The second try finds the file of the first one; its rows are written, once."""
+    store = Losing(RuntimeError(), failures=0)
+    before = counted("written")
+    writing = log(store)
+    writing.add(served("ab"))
+    until(lambda: counted("written") - before == 2)
+    writing.close(5)
+    assert store.attempts == 2
+    assert holds(store.rows, "ab")
 
 
 def test_what_does_not_fit_is_dropped_and_counted(endpoints: Endpoints) -> None:
@@ -199,8 +277,8 @@ def test_what_does_not_fit_is_dropped_and_counted(endpoints: Endpoints) -> None:
     before = {outcome: counted(outcome) for outcome in ("queued", "dropped", "written")}
     missing = object_store(Endpoints(**{**vars(endpoints), "bucket": f"{endpoints.bucket}-never"}))
     writing = log(missing, rows=2, capacity=5)
-    for number in range(4):
-        writing.add([row(f"{number}-{i}") for i in range(2)])
+    for names in ("ab", "cd", "ef", "gh"):
+        writing.add(served(names))
     grown = {outcome: counted(outcome) - value for outcome, value in before.items()}
     assert grown == {"queued": 5, "dropped": 3, "written": 0}
     writing.close(0.1)
@@ -210,13 +288,11 @@ def test_what_does_not_fit_is_dropped_and_counted(endpoints: Endpoints) -> None:
 def test_rows_that_come_do_not_end_the_pause_after_a_failure() -> None:
     """While a pause lasts nothing is tried, however many rows come; closing tries once more."""
     store = Failing(Unavailable("object store", "it is away"), failures=10)
-    writing = PredictionLog(
-        store, "fraud", rows=2, seconds=600, capacity=1_000, first_pause_s=3_600
-    )
-    writing.add([row("a"), row("b")])
+    writing = log(store, capacity=1_000, first_pause_s=3_600)
+    writing.add(served("ab"))
     until(lambda: store.attempts > 0)
-    for number in range(30):
-        writing.add([row(f"{number}-{i}") for i in range(2)])
+    for _ in range(30):
+        writing.add(served("cd"))
         time.sleep(0.005)  # so that a thread that is woken gets to run
     assert store.attempts == 1
     writing.close(0)
@@ -227,22 +303,34 @@ def test_an_error_that_nobody_foresaw_is_tried_again() -> None:
     """Whatever a client library raises, the thread lives on and the rows are written."""
     store = Failing(RuntimeError("a bug of a library"), failures=1)
     writing = log(store)
-    writing.add([row("a"), row("b")])
-    until(lambda: len(store.rows) == 2)
-    writing.add([row("c")])
+    writing.add(served("ab"))
+    until(lambda: bool(store.files))
+    writing.add(served("c"))
     writing.close(5)
-    assert store.rows == ["a", "b", "c"]
+    assert holds(store.rows, "abc")
 
 
-def test_rows_that_no_file_can_hold_are_dropped_and_counted() -> None:
-    """A row that is wrong takes its file with it, but not the rows that come later."""
+WRONG = {
+    "a vector too few": {"vector": np.zeros((1, 2), dtype=np.float32)},
+    "a score too many": {"scores": [0.1, 0.2, 0.3]},
+    "a column too few for the rules": {"rule_values": []},
+    "a text in place of a time": {"event_times_us": ["noon", "noon"]},
+    "an id that is no text": {"transaction_ids": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_only_rows_that_no_file_can_hold_are_dropped(change: dict[str, Any]) -> None:
+    """Decisions that are wrong are dropped and counted; those that wait with them are written."""
     store = Failing(RuntimeError(), failures=0)
     before = counted("dropped")
-    writing = log(store, capacity=4)
-    writing.add([row("a"), dataclasses.replace(row("wrong"), vector=b"no floats")])
-    until(lambda: counted("dropped") == before + 2)
-    writing.add([row(name) for name in "bcde"])
-    until(lambda: len(store.rows) == 4)
+    writing = log(store, rows=4)
+    writing.add(served("a"))
+    writing.add(dataclasses.replace(served("xy"), **change))
+    writing.add(served("b"))
+    until(lambda: bool(store.files))
+    writing.add(served("cdef"))
+    until(lambda: len(store.files) == 2)
     writing.close(5)
-    assert store.rows == ["b", "c", "d", "e"]
-    assert counted("dropped") == before + 2
+    assert holds(store.rows, "abcdef")
+    assert counted("dropped") - before == 2
