@@ -70,6 +70,7 @@ class _Fitted:
     parity: float
     scores: dict[str, NDArray[np.float32]]
     metrics: dict[str, dict[str, float | None]]
+    signature: Signature
 
 
 def run(
@@ -118,7 +119,7 @@ def run(
         ),
         {
             MODEL_FILE: fitted.onnx,
-            SIGNATURE_FILE: canonical_json(_signature().model_dump(mode="json")),
+            SIGNATURE_FILE: canonical_json(fitted.signature.model_dump(mode="json")),
             LINEAGE_FILE: canonical_json(lineage),
             TRAINING_FILE: canonical_json(
                 {"metrics": fitted.metrics, "rows": rows, "parity": fitted.parity}
@@ -155,7 +156,7 @@ def _fit(config: TrainConfig, splits: Splits) -> _Fitted:
         name: classification_metrics(part.labels, scores[name]).model_dump(exclude=_COUNTS)
         for name, part in parts.items()
     }
-    return _Fitted(model, onnx, parity, scores, metrics)
+    return _Fitted(model, onnx, parity, scores, metrics, _signature(splits.train))
 
 
 def _lineage(config: TrainConfig, splits: Splits, fitted: _Fitted) -> dict[str, Any]:
@@ -222,14 +223,21 @@ def _record(
     )
     tracked.document("lineage.json", lineage)
     tracked.document("dataset.json", lineage["data"]["dataset"])
-    tracked.document("signature.json", _signature().model_dump(mode="json"))
+    tracked.document("signature.json", fitted.signature.model_dump(mode="json"))
     return tracked.onnx_model(fitted.onnx, columns=len(FEATURE_NAMES))
 
 
-def _signature() -> Signature:
+def _signature(rows: Rows) -> Signature:
+    """Describe the input; the median of each column among legitimate rows is what is typical."""
+    legitimate = rows.features[~rows.labels]
+    # Column by column, because a median sorts a copy; of float32, so that a server has it exactly.
+    typical = [float(np.median(legitimate[:, column])) for column in range(len(FEATURES))]
     return Signature(
         feature_set_digest=feature_set_digest(),
-        inputs=tuple(InputColumn(name=f.name, default=f.default) for f in FEATURES),
+        inputs=tuple(
+            InputColumn(name=feature.name, default=feature.default, typical=middle)
+            for feature, middle in zip(FEATURES, typical, strict=True)
+        ),
     )
 
 

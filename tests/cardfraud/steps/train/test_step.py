@@ -8,12 +8,14 @@ import pytest
 from cardfraud.adapters.candidates import checkout, read_candidate_file
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.registry import Tracking
+from cardfraud.contracts.bundle import Signature
 from cardfraud.contracts.candidate import Candidate, DatasetManifest
 from cardfraud.errors import IntegrityError, InvalidSetting, Unavailable
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.models.parity import onnx_probability
 from cardfraud.models.training import TrainedModel
 from cardfraud.steps.train.choice import choose
+from cardfraud.steps.train.rows import read_splits
 from cardfraud.steps.train.step import TrainResult, run
 from cardfraud_pipelines.local import Endpoints
 from tests.support.cards import Cards, cards
@@ -89,6 +91,19 @@ def test_the_lineage_is_what_it_takes_to_train_again(
     assert lineage["environment"]["libraries"]["scikit-learn"] != "absent"
     assert len(lineage["lock_sha256"]) == 64
     assert lineage["code_revision"]
+
+
+def test_the_signature_says_what_an_ordinary_transaction_has(
+    store: ObjectStore, results: dict[str, TrainResult]
+) -> None:
+    """Every column's typical value is the median of the legitimate training rows, as float32."""
+    candidate = results["gradient_boosting"].candidate
+    document = read_candidate_file(store, candidate, "signature.json")
+    typical = [column.typical for column in Signature.model_validate_json(document).inputs]
+    rows = read_splits(config("gradient_boosting"), store, TABLES).train
+    expected = np.median(rows.features[~rows.labels], axis=0)
+    assert expected.dtype == np.float32
+    np.testing.assert_array_equal(np.array(typical), expected)
 
 
 def test_the_run_is_recorded_in_mlflow(results: dict[str, TrainResult], tracking: Tracking) -> None:
