@@ -6,11 +6,12 @@ group of features that a person would name with one word; a decision's reasons s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
 from cardfraud.contracts.features import Feature, FeatureView
-from cardfraud.features.definitions import FEATURE_NAMES, FEATURE_VIEWS, HOUR
+from cardfraud.features.definitions import FEATURE_VIEWS, HOUR
 
 
 class Concept(StrEnum):
@@ -64,10 +65,8 @@ CONCEPT_BY_FEATURE: Final[dict[str, Concept]] = {
 """Concept of each feature; a feature that is absent would never be given as a reason."""
 
 
-def members(concept: Concept) -> tuple[int, ...]:
-    """Positions in the model's input of the features that belong to ``concept``."""
+def members(concept: Concept, names: Sequence[str]) -> tuple[int, ...]:
+    """Positions among ``names`` of the features that belong to ``concept``."""
     return tuple(
-        position
-        for position, name in enumerate(FEATURE_NAMES)
-        if CONCEPT_BY_FEATURE.get(name) is concept
+        position for position, name in enumerate(names) if CONCEPT_BY_FEATURE.get(name) is concept
     )

@@ -12,6 +12,7 @@ many Shapley values for model explanation" (2020), there called baseline Shapley
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import factorial
 from typing import Final
 
@@ -19,8 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cardfraud.contracts.bundle import Signature
-from cardfraud.features.concepts import CONCEPTS, members
-from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.concepts import CONCEPTS, Concept, members
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -29,69 +29,58 @@ PROBABILITY_FLOOR: Final = 1e-4
 """Probabilities are kept this far from 0 and 1: below one in 10,000 a difference is no reason."""
 
 
-def _presence(concepts: int) -> NDArray[np.bool_]:
-    """Which concepts are in each coalition, [2**G, G]: coalition c has concept g if bit g is set.
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """What is asked of one model, made once; see :func:`explainer`.
 
-    The first coalition is empty, the last one is whole.
+    Attributes:
+        concepts: the G concepts that the model reads anything of.
+        typical: [F] float32, the row to compare with.
+        own: [2**G, F], which columns are the transaction's own in each coalition.
+        weights: [G, 2**G]; times the coalitions' log-odds they are the Shapley values.
     """
-    present: NDArray[np.bool_] = (np.arange(2**concepts)[:, None] >> np.arange(concepts)) & 1 == 1
-    return present
+
+    concepts: tuple[Concept, ...]
+    typical: Float32
+    own: NDArray[np.bool_]
+    weights: Float64
+
+    def coalitions(self, vector_row: Float32) -> Float32:
+        """Return the rows to ask the model about, [2**G, F] float32.
+
+        The first is the typical row, the last the transaction.
+
+        Args:
+            vector_row: [F] the transaction's vector, in the signature's order.
+        """
+        return np.where(self.own, vector_row, self.typical)
+
+    def contributions(self, probabilities: ArrayLike) -> Float64:
+        """Return each concept's contribution in log-odds, [G], in the order of ``concepts``.
+
+        They add up to the log-odds of the transaction less those of the typical row.
+
+        Args:
+            probabilities: [2**G] the model's answers to :meth:`coalitions`.
+        """
+        return self.weights @ log_odds(probabilities)
 
 
-def _weights(present: NDArray[np.bool_]) -> Float64:
-    """Return [G, 2**G], so that weights times the coalitions' values are the Shapley values.
+def explainer(signature: Signature) -> Explainer | None:
+    """Return what is asked of a bundle's model; None where the bundle knows no typical row.
 
-    Concept g gets, over all coalitions S without it, the sum of |S|! (G - |S| - 1)! / G! times
-    (value of S with g - value of S).
+    A column that belongs to no concept is the transaction's own in every coalition.
     """
-    concepts = present.shape[1]
-    share = np.array(
-        [
-            factorial(size) * factorial(concepts - size - 1) / factorial(concepts)
-            for size in range(concepts)
-        ]
-    )
-    size = present.sum(axis=1, dtype=np.int64)
-    joining = share[np.maximum(size - 1, 0)]
-    staying = share[np.minimum(size, concepts - 1)]
-    weights: Float64 = np.where(present, joining[:, None], -staying[:, None]).T
-    return weights
-
-
-def _features(present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which columns of the model's input are the transaction's own in each coalition, [2**G, F].
-
-    A feature that no concept has is the transaction's own in every coalition.
-    """
-    own = np.ones((len(present), len(FEATURE_NAMES)), dtype=np.bool_)
-    for concept, column in zip(CONCEPTS, present.T, strict=True):
-        own[:, members(concept)] = column[:, None]
-    return own
-
-
-_PRESENT: Final = _presence(len(CONCEPTS))
-_WEIGHTS: Final = _weights(_PRESENT)
-_OWN: Final = _features(_PRESENT)
-COALITIONS: Final = len(_PRESENT)
-"""Rows that the model is asked about for one transaction."""
-
-
-def typical_row(signature: Signature) -> Float32 | None:
-    """Return the row of an ordinary transaction, [F] float32; None where the bundle knows none."""
-    values = [column.typical for column in signature.inputs]
-    if any(value is None for value in values):
+    names = [column.name for column in signature.inputs]
+    typical = [column.typical for column in signature.inputs if column.typical is not None]
+    concepts = tuple(concept for concept in CONCEPTS if members(concept, names))
+    if len(typical) != len(names) or not concepts:
         return None
-    return np.array(values, dtype=np.float32)
-
-
-def coalitions(vector_row: Float32, typical: Float32) -> Float32:
-    """Return the rows to ask the model about, [2**G, F] float32.
-
-    Args:
-        vector_row: [F] the transaction's vector.
-        typical: [F] the row to compare with.
-    """
-    return np.where(_OWN, vector_row, typical)
+    present = _presence(len(concepts))
+    own = np.ones((len(present), len(names)), dtype=np.bool_)
+    for concept, column in zip(concepts, present.T, strict=True):
+        own[:, members(concept, names)] = column[:, None]
+    return Explainer(concepts, np.array(typical, dtype=np.float32), own, shapley_weights(present))
 
 
 def log_odds(probabilities: ArrayLike) -> Float64:
@@ -102,12 +91,30 @@ def log_odds(probabilities: ArrayLike) -> Float64:
     return result
 
 
-def shapley(values: Float64) -> Float64:
-    """Return each concept's contribution, [G], in the order of ``CONCEPTS``.
+def shapley_weights(present: NDArray[np.bool_]) -> Float64:
+    """Return [G, 2**G], so that weights times the coalitions' values are the Shapley values.
 
-    They add up to the last value less the first: the transaction less the typical row.
+    Player g gets, over all coalitions S without it, the sum of |S|! (G - |S| - 1)! / G! times
+    (value of S with g - value of S).
 
     Args:
-        values: [2**G] log-odds of the rows of :func:`coalitions`.
+        present: [2**G, G] which players are in each coalition, every coalition once.
     """
-    return _WEIGHTS @ values
+    players = present.shape[1]
+    share = np.array(
+        [
+            factorial(size) * factorial(players - size - 1) / factorial(players)
+            for size in range(players)
+        ]
+    )
+    size = present.sum(axis=1, dtype=np.int64)
+    joining = share[np.maximum(size - 1, 0)]
+    staying = share[np.minimum(size, players - 1)]
+    weights: Float64 = np.where(present, joining[:, None], -staying[:, None]).T
+    return weights
+
+
+def _presence(players: int) -> NDArray[np.bool_]:
+    """All coalitions, [2**G, G]: coalition c has player g if bit g of c is set."""
+    present: NDArray[np.bool_] = (np.arange(2**players)[:, None] >> np.arange(players)) & 1 == 1
+    return present

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cardfraud.features.concepts import CONCEPTS, Concept
+from cardfraud.features.concepts import Concept
 from cardfraud.features.definitions import CALENDAR_ZONE
-from cardfraud.scoring.contributions import log_odds, shapley
+from cardfraud.scoring.contributions import Explainer
 
 Values = Mapping[str, float]
 
@@ -34,14 +34,15 @@ _MEANS: Final = (
 )
 
 
-def explain(probabilities: ArrayLike, values: Values) -> tuple[str, ...]:
+def explain(asked: Explainer, probabilities: ArrayLike, values: Values) -> tuple[str, ...]:
     """Return the sentences for one transaction.
 
     Args:
-        probabilities: [2**G] the model's answers to :func:`cardfraud.scoring.coalitions`' rows.
+        asked: what the model was asked.
+        probabilities: [2**G] its answers to ``asked.coalitions``.
         values: the transaction's feature values by name, NaN where there is none.
     """
-    return sentences(CONCEPTS, shapley(log_odds(probabilities)), values)
+    return sentences(asked.concepts, asked.contributions(probabilities), values)
 
 
 def sentences(

@@ -30,9 +30,9 @@ def test_every_feature_belongs_to_a_concept() -> None:
 
 def test_the_concepts_part_the_input() -> None:
     """Every column is in exactly one concept, and no concept is empty."""
-    columns = [column for concept in CONCEPTS for column in members(concept)]
+    columns = [column for concept in CONCEPTS for column in members(concept, FEATURE_NAMES)]
     assert sorted(columns) == list(range(len(FEATURE_NAMES)))
-    assert all(members(concept) for concept in CONCEPTS)
+    assert all(members(concept, FEATURE_NAMES) for concept in CONCEPTS)
 
 
 @pytest.mark.parametrize(

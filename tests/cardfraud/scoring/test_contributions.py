@@ -8,19 +8,36 @@ from numpy.typing import NDArray
 from cardfraud.contracts.bundle import InputColumn, Signature
 from cardfraud.features.concepts import CONCEPTS, Concept, members
 from cardfraud.features.definitions import FEATURE_NAMES, FEATURES, feature_set_digest
-from cardfraud.scoring.contributions import (
-    COALITIONS,
-    coalitions,
-    log_odds,
-    shapley,
-    typical_row,
-)
+from cardfraud.scoring.contributions import Explainer, explainer, log_odds
 from cardfraud.scoring.session import OnnxScorer
 from tests.support.bundles import signature
 from tests.support.graphs import logistic
 
 WIDTH = len(FEATURE_NAMES)
 Model = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+
+
+def _asked(typical: NDArray[np.float32], *, names: tuple[str, ...] = FEATURE_NAMES) -> Explainer:
+    """Return the explainer of a model that reads ``names``, with ``typical`` by feature."""
+    columns = tuple(
+        InputColumn(name=name, default=0.0, typical=float(typical[FEATURE_NAMES.index(name)]))
+        for name in names
+    )
+    made = explainer(Signature(feature_set_digest=feature_set_digest(), inputs=columns))
+    assert made is not None
+    return made
+
+
+def _contributions(
+    model: Model, row: NDArray[np.float32], typical: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Ask a model of log-odds as a server asks one of probabilities."""
+    asked = _asked(typical)
+    return asked.contributions(1 / (1 + np.exp(-model(asked.coalitions(row)))))
+
+
+def _of(concept: Concept) -> list[int]:
+    return list(members(concept, FEATURE_NAMES))
 
 
 def _two_rows(seed: int = 1) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -32,7 +49,7 @@ def _two_rows(seed: int = 1) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def _rough(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return a score with interactions between concepts, as a tree has them."""
     exact = rows.astype(np.float64)
-    means = [exact[:, members(one)].mean(axis=1) for one in CONCEPTS]
+    means = [exact[:, _of(one)].mean(axis=1) for one in CONCEPTS]
     return np.asarray(
         np.sin(means[0]) + means[1] * means[2] + np.maximum(means[3], means[4] * means[5]),
         dtype=np.float64,
@@ -48,7 +65,7 @@ def _by_orders(
         for chosen in itertools.combinations(CONCEPTS, size):
             mixed = typical.copy()
             for concept in chosen:
-                mixed[list(members(concept))] = row[list(members(concept))]
+                mixed[_of(concept)] = row[_of(concept)]
             worth[frozenset(chosen)] = float(model(mixed[None])[0])
     gains = dict.fromkeys(CONCEPTS, 0.0)
     orders = list(itertools.permutations(CONCEPTS))
@@ -63,7 +80,7 @@ def _by_orders(
 def test_contributions_are_the_mean_gain_over_all_orders() -> None:
     """On a score with interactions they are what the definition gives, found by trying all."""
     row, typical = _two_rows()
-    fast = shapley(_rough(coalitions(row, typical)))
+    fast = _contributions(_rough, row, typical)
     np.testing.assert_allclose(fast, _by_orders(_rough, row, typical), atol=1e-12)
 
 
@@ -71,24 +88,22 @@ def test_contributions_are_the_mean_gain_over_all_orders() -> None:
 def test_contributions_add_up_to_the_difference(seed: int) -> None:
     """Together they are the transaction's score less that of the typical row."""
     row, typical = _two_rows(seed)
-    values = _rough(coalitions(row, typical))
-    assert shapley(values).sum() == pytest.approx(values[-1] - values[0], abs=1e-12)
-    ends = _rough(np.array([typical, row]))
-    np.testing.assert_allclose(values[[0, -1]], ends)
+    low, high = _rough(np.array([typical, row]))
+    assert _contributions(_rough, row, typical).sum() == pytest.approx(high - low, abs=1e-9)
 
 
 def test_equal_concepts_contribute_equally() -> None:
     """Two concepts that the score treats alike, with the same values, get the same share."""
     random = np.random.default_rng(2)
-    one, other = members(Concept.AMOUNT), members(Concept.TIME)
+    one, other = _of(Concept.AMOUNT), _of(Concept.TIME)
     row, typical = random.normal(size=(2, WIDTH)).astype(np.float32)
-    row[list(one)], row[list(other)], typical[list(one)], typical[list(other)] = 2.0, 2.0, 0.5, 0.5
+    row[one + other], typical[one + other] = 2.0, 0.5
 
     def product(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        third = rows[:, members(Concept.USER_PACE)[0]]
+        third = rows[:, _of(Concept.USER_PACE)[0]]
         return np.asarray(rows[:, one[0]] * rows[:, other[0]] * third, dtype=np.float64)
 
-    given = dict(zip(CONCEPTS, shapley(product(coalitions(row, typical))), strict=True))
+    given = dict(zip(CONCEPTS, _contributions(product, row, typical), strict=True))
     assert given[Concept.AMOUNT] == pytest.approx(given[Concept.TIME], abs=1e-9)
     assert abs(given[Concept.AMOUNT]) > 0.01
 
@@ -100,9 +115,9 @@ def test_a_concept_that_the_model_does_not_read_contributes_nothing() -> None:
     row[FEATURE_NAMES.index("merchant_count_7d")] = typical[
         FEATURE_NAMES.index("merchant_count_7d")
     ]
-    given = dict(
-        zip(CONCEPTS, shapley(log_odds(scorer.score(coalitions(row, typical)))), strict=True)
-    )
+    asked = _asked(typical)
+    answers = scorer.score(asked.coalitions(row))
+    given = dict(zip(CONCEPTS, asked.contributions(answers), strict=True))
     amount = given.pop(Concept.AMOUNT)
     np.testing.assert_allclose(list(given.values()), 0.0, atol=1e-12)
     place = FEATURE_NAMES.index("amount")
@@ -112,9 +127,9 @@ def test_a_concept_that_the_model_does_not_read_contributes_nothing() -> None:
 def test_one_transaction_is_one_small_batch() -> None:
     """The rows are float32 of the model's width, the first typical, the last the transaction."""
     row, typical = _two_rows()
-    rows = coalitions(row, typical)
+    rows = _asked(typical).coalitions(row)
     assert rows.dtype == np.float32
-    assert rows.shape == (COALITIONS, WIDTH) == (2 ** len(CONCEPTS), WIDTH)
+    assert rows.shape == (2 ** len(CONCEPTS), WIDTH) == (128, WIDTH)
     np.testing.assert_array_equal(rows[0], typical)
     np.testing.assert_array_equal(rows[-1], row)
 
@@ -128,19 +143,42 @@ def test_certainty_has_log_odds_too() -> None:
     assert given[0] == pytest.approx(-given[2])
 
 
-def test_a_bundle_that_does_not_know_what_is_typical_gives_no_row() -> None:
-    """One column without a typical value is enough to have no row; with all, it is their row."""
-    assert typical_row(signature()) is None
-    columns = tuple(
-        InputColumn(name=feature.name, default=feature.default, typical=float(place))
-        for place, feature in enumerate(FEATURES)
-    )
-    whole = Signature(feature_set_digest=feature_set_digest(), inputs=columns)
-    row = typical_row(whole)
-    assert row is not None
-    assert row.dtype == np.float32
-    np.testing.assert_array_equal(row, np.arange(WIDTH))
-    partly = whole.model_copy(
-        update={"inputs": (*columns[:-1], columns[-1].model_copy(update={"typical": None}))}
-    )
-    assert typical_row(partly) is None
+def test_a_model_that_reads_less_is_asked_less() -> None:
+    """Only concepts that the model reads join, in the order of its own columns."""
+    names = ("is_night", "merchant_fraud_share_7d", "amount", "merchant_fraud_share_1d")
+    typical = np.arange(WIDTH, dtype=np.float32)
+    asked = _asked(typical, names=names)
+    assert asked.concepts == (Concept.AMOUNT, Concept.MERCHANT_FRAUDS, Concept.TIME)
+    row = np.full(len(names), -1, dtype=np.float32)
+    rows = asked.coalitions(row)
+    assert rows.shape == (8, 4)
+    np.testing.assert_array_equal(rows[0], [FEATURE_NAMES.index(name) for name in names])
+    merchant = rows[0b010] == -1
+    np.testing.assert_array_equal(merchant, [False, True, False, True])
+    odds = rows.astype(np.float64) @ [0.001, 0.02, 0.003, 0.04]
+    given = asked.contributions(1 / (1 + np.exp(-odds)))
+    expected = [
+        sum(
+            weight * float(-1 - typical[FEATURE_NAMES.index(name)])
+            for name, weight in zip(names, (0.001, 0.02, 0.003, 0.04), strict=True)
+            if name in group
+        )
+        for group in (
+            ("amount",),
+            ("merchant_fraud_share_7d", "merchant_fraud_share_1d"),
+            names[:1],
+        )
+    ]
+    np.testing.assert_allclose(given, expected, atol=1e-9)
+
+
+def test_a_bundle_that_does_not_know_what_is_typical_is_not_asked() -> None:
+    """One column without a typical value is enough for a bundle to give no reasons."""
+    assert explainer(signature()) is None
+    columns = [
+        InputColumn(name=feature.name, default=feature.default, typical=1.0) for feature in FEATURES
+    ]
+    whole = Signature(feature_set_digest=feature_set_digest(), inputs=tuple(columns))
+    assert explainer(whole) is not None
+    columns[-1] = columns[-1].model_copy(update={"typical": None})
+    assert explainer(whole.model_copy(update={"inputs": tuple(columns)})) is None

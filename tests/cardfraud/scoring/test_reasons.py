@@ -8,7 +8,7 @@ import pytest
 from cardfraud.contracts.bundle import InputColumn, Signature
 from cardfraud.features.concepts import CONCEPTS, Concept
 from cardfraud.features.definitions import FEATURE_NAMES, FEATURES, feature_set_digest
-from cardfraud.scoring.contributions import coalitions, typical_row
+from cardfraud.scoring.contributions import explainer
 from cardfraud.scoring.reasons import (
     LEAST,
     MAX_LENGTH,
@@ -129,9 +129,9 @@ def test_the_reason_for_a_score_is_what_the_model_reads() -> None:
     scorer = OnnxScorer(logistic(weights, bias=-3.0), described)
     vector = np.array([VALUES[name] for name in FEATURE_NAMES], dtype=np.float32)
     vector = np.nan_to_num(vector)
-    typical = typical_row(described)
-    assert typical is not None
-    assert explain(scorer.score(coalitions(vector, typical)), VALUES) == (
+    asked = explainer(described)
+    assert asked is not None
+    assert explain(asked, scorer.score(asked.coalitions(vector)), VALUES) == (
         _only(Concept.MERCHANT_FRAUDS, VALUES),
         _only(Concept.AMOUNT, VALUES),
     )
