@@ -7,9 +7,14 @@ a new model and a model moves without a new threshold.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from cardfraud.contracts.digests import canonical_json, content_address
 from cardfraud.contracts.frozen import Frozen
@@ -53,22 +58,61 @@ class CostMatrix(Frozen):
     false_decline: Annotated[float, Field(ge=0)] = 10.0
 
 
-class Rule(Frozen):
-    """A rule beside the model: it may make a decision stricter, never milder.
+class _Grown(Frozen):
+    """Leaves out, when it is written, each of its ``later`` fields that has its default value.
 
-    ``field op value`` over the feature values of the request, for example ``amount gt 1000``.
+    So a document that was written before such a field existed keeps its bytes and its digest.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    later: ClassVar[frozenset[str]]
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        for name in self.later:
+            if getattr(self, name) == fields[name].default:
+                document.pop(name, None)
+        return document
+
+
+class Condition(Frozen):
+    """``field op value`` over the feature values of a request, for example ``amount gt 1000``.
+
+    It does not hold where the value is missing.
+    """
+
     field: str
     op: Literal["gt", "ge", "lt", "le"]
     value: float
+
+
+class Rule(Condition, _Grown):
+    """A rule beside the model: it may make a decision stricter, never milder.
+
+    It fires where its own condition and all those in ``also`` hold.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"also", "mode"})
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     decision: Literal[Decision.REVIEW, Decision.DECLINE]
     reason: Annotated[str, Field(min_length=1, max_length=200)]
+    also: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
+    """Further conditions, all of which must hold, too."""
+    mode: Literal["active", "shadow"] = "active"
+    """A shadow rule is evaluated and counted, but decides nothing."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Everything that must hold."""
+        return (self, *self.also)
 
 
-class GateLimits(Frozen):
+class GateLimits(_Grown):
     """What a candidate must show before it may be published."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"max_cost_increase"})
 
     min_positives: Annotated[int, Field(ge=1)] = 50
     """Frauds in the held-out time; below it no figure means anything."""
@@ -77,11 +121,16 @@ class GateLimits(Frozen):
     """A score above this is too good to be true: a leak is more likely than a miracle."""
     max_average_precision_drop: Share = 0.01
     """How far the paired bootstrap interval of (candidate - champion) may reach below zero."""
+    max_cost_increase: Annotated[float, Field(ge=0)] = 0.1
+    """How far the paired bootstrap interval of (candidate's cost / champion's cost - 1) may reach
+    above zero, each at its own thresholds, priced by this policy's cost matrix."""
     min_distinct_scores: Annotated[int, Field(ge=2)] = 10
     """A scorer with fewer distinct scores is constant for all purposes."""
     max_calibration_error: Share = 0.05
-    max_segment_gap: Share = 0.3
-    """Largest difference of the false positive rate at the review threshold between segments."""
+    max_segment_gap: Share = 0.01
+    """Largest difference of the false positive rate at the review threshold between segments: at
+    0.01, of a hundred good transactions one more is stopped in one segment than in another. A
+    larger difference fails unless chance explains it."""
     allow_unassessed_fairness: bool = True
     """Whether data without segments passes, with the words "fairness: not assessed"."""
     max_latency_p99_ms: Annotated[float, Field(gt=0)] = 10.0
@@ -110,6 +159,15 @@ class Policy(Frozen):
     when_predictor_fails: WhenPredictorFails = WhenPredictorFails.RULES
     when_degraded: Literal[Decision.APPROVE, Decision.REVIEW] = Decision.REVIEW
     """The mildest decision while features are degraded or the model cannot be asked."""
+
+    @model_validator(mode="after")
+    def _rules_have_names_of_their_own(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            msg = f"two rules are named {twice}"
+            raise ValueError(msg)
+        return self
 
     def encode(self) -> bytes:
         """The canonical bytes that are stored and addressed."""

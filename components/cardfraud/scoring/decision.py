@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cardfraud.contracts.policy import Decision, Policy, Rule
@@ -21,10 +21,32 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision and one sentence for each thing that made it stricter than approve."""
+    """A decision and what led to it.
+
+    Attributes:
+        decision: what happens to the transaction.
+        reasons: one sentence for each thing that made it stricter than approve, the strictest
+            first.
+        fired: names of the rules that fired and had a say.
+        shadow: names of the rules that fired and have no say yet.
+        scored: position among the reasons of the one that speaks of the score; None where the score
+            alone would have approved.
+    """
 
     decision: Decision
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+    fired: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+    scored: int | None = None
+
+    def explained(self, contributions: tuple[str, ...]) -> Verdict:
+        """Return the same with what contributed to the score: right behind what is said of it.
+
+        Where something else decided, it stands behind all other reasons.
+        """
+        place = len(self.reasons) if self.scored is None else self.scored + 1
+        reasons = (*self.reasons[:place], *contributions, *self.reasons[place:])
+        return replace(self, reasons=reasons)
 
 
 def check_rules(policy: Policy, fields: Collection[str]) -> None:
@@ -38,10 +60,15 @@ def check_rules(policy: Policy, fields: Collection[str]) -> None:
         InvalidSetting: a rule reads a value that no request has.
     """
     for rule in policy.rules:
-        if rule.field not in fields:
-            raise InvalidSetting(
-                f"policy rule {rule.name}", f"there is no value named {rule.field[:80]!r}"
-            )
+        for condition in rule.conditions:
+            if condition.field not in fields:
+                reason = f"there is no value named {condition.field[:80]!r}"
+                raise InvalidSetting(f"policy rule {rule.name}", reason)
+
+
+def rule_fields(policy: Policy) -> tuple[str, ...]:
+    """Return the names of the values that the policy's rules read, sorted."""
+    return tuple(sorted({one.field for rule in policy.rules for one in rule.conditions}))
 
 
 def decide(
@@ -58,35 +85,43 @@ def decide(
         values: the request's feature values by name, NaN where there is none.
         degraded: whether the features are.
     """
-    decision, reasons = _by_threshold(policy, probability)
+    said: list[tuple[Decision, str]] = []
+    scored = _by_threshold(policy, probability)
+    if scored is not None:
+        said.append(scored)
     if degraded or probability is None:
-        decision = _stricter(decision, policy.when_degraded)
-        reasons.append(
+        what = (
             "the model could not be asked"
             if probability is None
             else "the features, or the event itself, are too old to rest on"
         )
-    for rule in policy.rules:
-        if _fires(rule, values):
-            decision = _stricter(decision, rule.decision)
-            reasons.append(f"{rule.name}: {rule.reason}")
-    return Verdict(decision, tuple(reasons))
+        said.append((policy.when_degraded, what))
+    firing = [rule for rule in policy.rules if fires(rule, values)]
+    active = [rule for rule in firing if rule.mode == "active"]
+    said += [(rule.decision, f"{rule.name}: {rule.reason}") for rule in active]
+    said.sort(key=_strictest_first)
+    return Verdict(
+        said[0][0] if said else Decision.APPROVE,
+        tuple(sentence for _, sentence in said),
+        fired=tuple(rule.name for rule in active),
+        shadow=tuple(rule.name for rule in firing if rule.mode == "shadow"),
+        scored=None if scored is None else said.index(scored),
+    )
 
 
-def _by_threshold(policy: Policy, probability: float | None) -> tuple[Decision, list[str]]:
+def fires(rule: Rule, values: Mapping[str, float]) -> bool:
+    """Whether all conditions of a rule hold."""
+    return all(_COMPARE[one.op](values[one.field], one.value) for one in rule.conditions)
+
+
+def _by_threshold(policy: Policy, probability: float | None) -> tuple[Decision, str] | None:
     thresholds = policy.thresholds
-    if probability is None:
-        return Decision.APPROVE, []
+    if probability is None or probability < thresholds.review:
+        return None
     if probability >= thresholds.decline:
-        return Decision.DECLINE, [f"probability at or above {thresholds.decline:g}"]
-    if probability >= thresholds.review:
-        return Decision.REVIEW, [f"probability at or above {thresholds.review:g}"]
-    return Decision.APPROVE, []
+        return Decision.DECLINE, f"probability at or above {thresholds.decline:g}"
+    return Decision.REVIEW, f"probability at or above {thresholds.review:g}"
 
 
-def _stricter(one: Decision, other: Decision) -> Decision:
-    return max(one, other, key=_SEVERITY.__getitem__)
-
-
-def _fires(rule: Rule, values: Mapping[str, float]) -> bool:
-    return _COMPARE[rule.op](values[rule.field], rule.value)
+def _strictest_first(said: tuple[Decision, str]) -> int:
+    return -_SEVERITY[said[0]]

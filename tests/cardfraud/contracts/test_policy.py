@@ -69,3 +69,45 @@ def test_a_rule_makes_stricter() -> None:
     """A rule may ask for review or decline."""
     assert Rule.model_validate(RULE).decision is Decision.REVIEW
     assert Rule.model_validate(RULE | {"decision": "decline"}).decision is Decision.DECLINE
+
+
+OLD_DOCUMENT = (
+    b'{"alert_budget_per_day":100,"costs":{"false_decline":10.0,"missed_fraud_share":1.0,'
+    b'"review":5.0},"gate":{"allow_unassessed_fairness":true,"bootstrap_samples":500,'
+    b'"confidence":0.95,"max_average_precision":0.99,"max_average_precision_drop":0.01,'
+    b'"max_calibration_error":0.05,"max_latency_p99_ms":10.0,"max_segment_gap":0.3,'
+    b'"min_average_precision":0.2,"min_distinct_scores":10,"min_positives":50},"rules":'
+    b'[{"decision":"review","field":"amount","name":"large","op":"gt","reason":"large amount",'
+    b'"value":1000.0}],"schema_version":1,"thresholds":{"decline":0.9,"review":0.2},'
+    b'"when_degraded":"review","when_predictor_fails":"rules"}'
+)
+"""A policy as it was written before rules had modes and further conditions."""
+
+
+def test_a_policy_of_old_keeps_its_bytes() -> None:
+    """A document from before a field existed is read, and written again with the same digest."""
+    again = Policy.model_validate_json(OLD_DOCUMENT)
+    assert again.encode() == OLD_DOCUMENT
+    assert again.rules[0].mode == "active"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mode": "shadow"},
+        {"also": [{"field": "is_night", "op": "ge", "value": 1}]},
+    ],
+)
+def test_what_a_rule_gained_later_is_part_of_it(change: dict[str, Any]) -> None:
+    """A mode and further conditions are written, read again, and give another digest."""
+    plain = POLICY.model_copy(update={"rules": (Rule.model_validate(RULE),)})
+    changed = POLICY.model_copy(update={"rules": (Rule.model_validate(RULE | change),)})
+    assert Policy.model_validate_json(changed.encode()) == changed
+    assert changed.digest != plain.digest
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    """Nobody could tell from a decision which of the two had fired."""
+    rules = (Rule.model_validate(RULE), Rule.model_validate(RULE | {"value": 5}))
+    with pytest.raises(ValidationError, match="two rules are named large"):
+        Policy(thresholds=POLICY.thresholds, rules=rules)

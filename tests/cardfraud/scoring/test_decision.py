@@ -4,7 +4,7 @@ import pytest
 
 from cardfraud.contracts.policy import Decision, Policy, Rule, Thresholds
 from cardfraud.errors import InvalidSetting
-from cardfraud.scoring.decision import check_rules, decide
+from cardfraud.scoring.decision import check_rules, decide, rule_fields
 
 ORDER = [Decision.APPROVE, Decision.REVIEW, Decision.DECLINE]
 VALUES = {"amount": 120.0, "std_amount": float("nan")}
@@ -99,3 +99,67 @@ def test_a_rule_over_an_unknown_value_is_refused_beforehand() -> None:
     with pytest.raises(InvalidSetting, match=r"a_rule.*shoe_size"):
         check_rules(policy(rule("gt", 1, field="shoe_size")), VALUES)
     check_rules(policy(rule("gt", 1)), VALUES)
+
+
+def _conjunction(**changes: object) -> Rule:
+    further = ({"field": "hour_of_day", "op": "lt", "value": 6},)
+    return Rule.model_validate(rule("gt", 100).model_dump() | {"also": further} | changes)
+
+
+@pytest.mark.parametrize(
+    ("amount", "hour", "fires"),
+    [(120, 3, True), (120, 6, False), (100, 3, False), (float("nan"), 3, False)],
+)
+def test_a_conjunction_fires_where_all_of_it_holds(amount: float, hour: float, fires: bool) -> None:
+    """One condition that does not hold, or has no value, keeps the rule from firing."""
+    values = {"amount": amount, "hour_of_day": hour}
+    verdict = decide(policy(_conjunction()), 0.0, values, degraded=False)
+    assert (verdict.decision is Decision.DECLINE) is fires
+    assert verdict.fired == (("a_rule",) if fires else ())
+
+
+def test_every_condition_of_a_conjunction_is_checked() -> None:
+    """A further condition over an unknown value is refused, and its value is among those read."""
+    given = policy(_conjunction())
+    with pytest.raises(InvalidSetting, match=r"a_rule.*hour_of_day"):
+        check_rules(given, VALUES)
+    assert rule_fields(given) == ("amount", "hour_of_day")
+
+
+def test_a_shadow_rule_is_told_but_decides_nothing() -> None:
+    """With a shadow rule the answer is the one without it; only the verdict knows its name."""
+    given = policy(rule("gt", 0).model_copy(update={"mode": "shadow"}))
+    for probability, degraded in itertools.product((None, 0.1, 0.5, 0.9), (False, True)):
+        verdict = decide(given, probability, VALUES, degraded=degraded)
+        without = decide(policy(), probability, VALUES, degraded=degraded)
+        assert (verdict.decision, verdict.reasons) == (without.decision, without.reasons)
+        assert (verdict.fired, verdict.shadow) == ((), ("a_rule",))
+
+
+def test_the_strictest_reason_comes_first() -> None:
+    """A rule that declines stands before a score that would only review, and not the reverse."""
+    declines = decide(policy(rule("gt", 0)), 0.5, VALUES, degraded=True)
+    assert declines.reasons[0] == "a_rule: because"
+    reviews = decide(policy(rule("gt", 0, "review")), 0.9, VALUES, degraded=True)
+    assert reviews.reasons[0] == "probability at or above 0.8"
+    assert len(declines.reasons) == len(reviews.reasons) == 3
+
+
+def test_what_contributed_to_the_score_stands_behind_it() -> None:
+    """Contributions follow the sentence on the score, and come last where there is none."""
+    given = policy(rule("gt", 0))
+    words = ("amount: large", "merchant: many frauds")
+    assert decide(given, 0.5, VALUES, degraded=False).explained(words).reasons == (
+        "a_rule: because",
+        "probability at or above 0.3",
+        *words,
+    )
+    assert decide(given, 0.9, VALUES, degraded=False).explained(words).reasons == (
+        "probability at or above 0.8",
+        *words,
+        "a_rule: because",
+    )
+    assert decide(given, 0.1, VALUES, degraded=False).explained(words).reasons == (
+        "a_rule: because",
+        *words,
+    )
