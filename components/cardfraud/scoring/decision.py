@@ -49,6 +49,9 @@ class Verdict:
         return replace(self, reasons=reasons)
 
 
+_APPROVED: Final = Verdict(Decision.APPROVE)
+
+
 def check_rules(policy: Policy, fields: Collection[str]) -> None:
     """Make sure that every rule can be evaluated; a server does this before it serves.
 
@@ -99,6 +102,8 @@ def decide(
     firing = [rule for rule in policy.rules if fires(rule, values)]
     active = [rule for rule in firing if rule.mode == "active"]
     said += [(rule.decision, f"{rule.name}: {rule.reason}") for rule in active]
+    if not said and not firing:
+        return _APPROVED
     said.sort(key=_strictest_first)
     return Verdict(
         said[0][0] if said else Decision.APPROVE,
