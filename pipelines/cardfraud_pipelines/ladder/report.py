@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,10 +15,12 @@ def ladder_table(result: LadderResult) -> RenderableType:
     table = Table(
         title=f"{_span(result)}: {result.rows:,} transactions, {result.frauds:,} frauds",
         title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
     )
     table.add_column("rung", no_wrap=True)
-    for heading in ("CP@100", "lost", "of best", "AP", "recall", "alerts", "stopped", "tell"):
-        table.add_column(heading, justify="right")
+    for heading in ("CP@100", "lost", "best", "AP", "recall", "alerts", "stopped", "tell"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for rung in result.rungs:
         table.add_row(
             rung.name,
@@ -40,8 +43,8 @@ def notes(result: LadderResult) -> list[str]:
         f"On {result.data}; model: {model}; rules: {rules}.",
         f"CP@100: card precision@100; its ceiling is {result.card_precision_ceiling:.3f}.",
         f"recall: share of the frauds on the {result.alert_budget_per_day} highest cards of a day.",
-        "The model's probability ranks the cards. Where it is not asked the rules' decision does,",
-        "and the larger amount first among equals.",
+        "The model's probability ranks the cards; where it is not asked the rules' decision does.",
+        "Equal decisions rank by amount.",
         "alerts: cards a day that the policy reviews or declines; stopped: the frauds among them.",
         f"tell: answers that are marked; a marked one is {result.when_degraded} at the mildest.",
         "Store and predictor gone answers as store gone: without features no model is asked.",

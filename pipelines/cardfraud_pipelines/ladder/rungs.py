@@ -84,12 +84,12 @@ RUNGS: Final = (
         _after(_no_stream),
     ),
     Rung(
-        "user state stale",
+        "user stale",
         f"the users' daily state is {STALE_DAYS} days old: defaults, and the stream's days",
         _after(_old_user),
     ),
     Rung(
-        "merchant state stale",
+        "merchant stale",
         f"the merchants' daily state is {STALE_DAYS} days old: defaults",
         _after(_old_merchant),
     ),
