@@ -1,0 +1,95 @@
+"""What a run stands on: stores with state, a published model, and what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardfraud.adapters.bundles import publish_bundle, publish_policy
+from cardfraud.adapters.feature_store import FeatureStore, FeatureStoreSettings
+from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
+from cardfraud_pipelines.benchmarks.serving.deployments import Published
+from cardfraud_pipelines.benchmarks.serving.faces import MODEL
+from cardfraud_pipelines.benchmarks.serving.online_store import fill
+from cardfraud_pipelines.benchmarks.serving.processes import listener
+from cardfraud_pipelines.benchmarks.serving.window import Meter
+from cardfraud_pipelines.benchmarks.serving.world import POLICY, USERS, World
+from cardfraud_pipelines.local import Endpoints, LocalStack
+from cardfraud_pipelines.local.supervisor import Supervisor
+
+PROJECT = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A running stack with everything that the servers need.
+
+    Attributes:
+        supervisor: keeps the servers.
+        published: what they serve.
+        meter: puts load on them.
+        forest: file with the classifier, for the baseline.
+        stores: client of the online store, and the world whose state it holds.
+    """
+
+    supervisor: Supervisor
+    published: Published
+    meter: Meter
+    forest: Path
+    world: World
+    endpoints: Endpoints
+
+    def hold_users(self, users: int) -> Meter:
+        """Fill the online store with so many users; return a meter that asks about all of them."""
+        fill(self.endpoints.redis_client(timeout=60), PROJECT, self.world, users=users)
+        path = self.meter.samples.with_name(f"samples-{users}.json")
+        self.world.samples(users=users).save(path)
+        return Meter(path, self.meter.redis)
+
+
+@contextmanager
+def prepared(folder: Path, world: World, report: Callable[[str], None]) -> Iterator[Ground]:
+    """Start the stores, fill them, and publish the model.
+
+    Args:
+        folder: for logs and data; emptied first.
+        world: users, merchants and forest.
+        report: told what goes on.
+    """
+    with LocalStack(folder, mlflow=False, report=report) as stack:
+        endpoints = stack.endpoints
+        objects = ObjectStoreSettings(
+            bucket=endpoints.bucket,
+            endpoint_url=endpoints.s3_url,
+            region=endpoints.s3_region,
+            access_key_id=endpoints.s3_access_key,
+            secret_access_key=endpoints.s3_secret_key,
+        )
+        online = FeatureStoreSettings(
+            project=PROJECT,
+            redis_host=endpoints.redis_host,
+            redis_port=endpoints.redis_port,
+            redis_password=endpoints.redis_password,
+        )
+        FeatureStore(online, objects).apply()
+        fill(endpoints.redis_client(), PROJECT, world, users=USERS)
+        store = ObjectStore(objects)
+        manifest = publish_bundle(store, world.forest.bundle_files(), MODEL, "random_forest")
+        inputs = folder / "inputs"
+        inputs.mkdir()
+        world.samples().save(inputs / "samples.json")
+        world.forest.save(inputs / "forest.joblib")
+        yield Ground(
+            supervisor=stack.supervisor,
+            published=Published(
+                stores=endpoints.settings_environment(feast_project=PROJECT),
+                bundle=manifest.bundle_digest,
+                policy=publish_policy(store, MODEL, POLICY),
+            ),
+            meter=Meter(inputs / "samples.json", listener(endpoints.redis_port)),
+            forest=inputs / "forest.joblib",
+            world=world,
+            endpoints=endpoints,
+        )

@@ -1,0 +1,100 @@
+"""The figures of the serving benchmark as tables in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from cardfraud_pipelines.benchmarks.serving.result import (
+    P99_BUDGET_MS,
+    RATIO_BUDGETS,
+    LoadCost,
+    ServingResult,
+)
+
+
+def print_serving(result: ServingResult, console: Console) -> None:
+    """Print every figure; the budgets that were missed are the caller's to print."""
+    console.print(_costs(result))
+    console.print(_paced(result))
+    console.print(_stages(result))
+    if result.stores:
+        console.print(_stores(result))
+
+
+def _costs(result: ServingResult) -> Table:
+    table = _table("server", "conn.", "req/s", "p50", "p99", "CPU", "ratio", "Redis", "load", "MiB")
+    table.title = f"Serving side by side: {result.model}"
+    libraries = ", ".join(f"{name} {number}" for name, number in result.versions.items())
+    budgets = ", ".join(f"{name} {ratio:.0f}" for name, ratio in RATIO_BUDGETS.items())
+    table.caption = (
+        f"Times in ms, processor time for one request: CPU of the server's own processes, beside "
+        f"it Redis and the load tool. Ratio: requests per processor second over the baseline's "
+        f"({libraries}), at least {budgets}. "
+        f"Rows that the prediction log wrote for each that it got: {result.log_rows:.2f}."
+    )
+    for cost in result.costs:
+        table.add_row(*_row(cost))
+    return table
+
+
+def _row(cost: LoadCost) -> tuple[str, ...]:
+    return (
+        cost.server,
+        str(cost.connections),
+        f"{cost.rate:.0f}",
+        f"{cost.p50_ms:.2f}",
+        f"{cost.p99_ms:.2f}",
+        f"{cost.cpu_ms:.3f}",
+        f"{cost.ratio:.1f}",
+        f"{cost.redis_cpu_ms:.3f}",
+        f"{cost.load_cpu_ms:.3f}",
+        f"{cost.mib:.0f}",
+    )
+
+
+def _paced(result: ServingResult) -> Table:
+    table = _table("server", "conn.", "req/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU ms")
+    table.title = f"At half of the largest rate (p99 at most {P99_BUDGET_MS:.0f} ms)"
+    for one in result.paced:
+        table.add_row(
+            one.server,
+            str(one.connections),
+            f"{one.rate:.0f}",
+            f"{one.p50_ms:.2f}",
+            f"{one.p99_ms:.2f}",
+            f"{one.p999_ms:.2f}",
+            f"{one.cpu_ms:.3f}",
+        )
+    return table
+
+
+def _stages(result: ServingResult) -> Table:
+    table = _table("server", "stage", "mean ms")
+    table.title = "Where the time goes, at the fewest connections"
+    for one in result.stages:
+        table.add_row(one.server, one.stage, f"{one.mean_ms:.3f}")
+    return table
+
+
+def _stores(result: ServingResult) -> Table:
+    table = _table("users", "filled in s", "store MiB", "req/s", "p50 ms", "p99 ms", "CPU ms")
+    table.title = "The whole path in one process, 4 connections, by users in the online store"
+    for one in result.stores:
+        table.add_row(
+            f"{one.users:,}",
+            f"{one.fill_seconds:.1f}",
+            f"{one.store_mib:.0f}",
+            f"{one.cost.rate:.0f}",
+            f"{one.cost.p50_ms:.2f}",
+            f"{one.cost.p99_ms:.2f}",
+            f"{one.cost.cpu_ms:.3f}",
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, justify="left" if column in {"server", "stage"} else "right")
+    return table
