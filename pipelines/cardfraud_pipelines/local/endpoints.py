@@ -13,7 +13,7 @@ class Endpoints:
         s3_access_key: access key of the root account.
         s3_secret_key: its secret.
         s3_region: a name that signatures need.
-        s3_server: ``versitygw`` or ``moto``.
+        s3_server: ``versitygw``, ``minio`` or ``moto``.
         bucket: exists when the stack is up.
         redis_host: the loopback address.
         redis_port: its port.

@@ -16,7 +16,7 @@ TAIL_LINES = 20
 TAIL_WIDTH = 300
 
 # Settings of the caller that would point a part at another account, profile or server.
-_NOT_INHERITED = ("AWS_", "MLFLOW_", "VGW_", "ROOT_ACCESS_KEY", "ROOT_SECRET_", "LOGFILE")
+_NOT_INHERITED = ("AWS_", "MLFLOW_", "VGW_", "MINIO_", "ROOT_ACCESS_KEY", "ROOT_SECRET_", "LOGFILE")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,10 +29,12 @@ def keeps_attributes(folder: Path) -> bool:
 
 
 def object_store(endpoints: "Endpoints", binary: Path | None, folder: Path) -> Part:
-    """Return the S3 server: versitygw when there is its program, else moto's server.
+    """Return the S3 server that ``endpoints.s3_server`` names.
 
-    Never with ``--keep-alive``: versitygw then answers a part of the requests of pyarrow's client
-    with 400.
+    Args:
+        endpoints: where it shall answer, with which credentials, and which server it is.
+        binary: the program of versitygw or MinIO; moto's server comes with Python.
+        folder: for its data.
     """
     client = endpoints.s3_client(retries=0)
 
@@ -40,27 +42,51 @@ def object_store(endpoints: "Endpoints", binary: Path | None, folder: Path) -> P
         client.list_buckets()
         return True
 
-    port = endpoints.s3_url.rpartition(":")[2]
+    at = endpoints.s3_url.removeprefix("http://")
     if binary is None:
-        command = (sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", port)
+        host, _, port = at.rpartition(":")
+        command = (sys.executable, "-m", "moto.server", "-H", host, "-p", port)
         return Part(name="s3", command=command, ready=ready)
     data = folder / "s3"
     data.mkdir()
-    posix = ["posix", str(data)]
+    make = _minio if endpoints.s3_server == "minio" else _versitygw
+    arguments, env = make(at, data, endpoints)
+    return Part(name="s3", command=(str(binary), *arguments), ready=ready, env=env)
+
+
+def _versitygw(at: str, data: Path, endpoints: "Endpoints") -> tuple[list[str], dict[str, str]]:
+    """Arguments and variables of versitygw.
+
+    Never with ``--keep-alive``: it then answers a part of the requests of pyarrow's client with
+    400.
+    """
+    arguments = ["--quiet", "--port", at, "posix"]
     if not keeps_attributes(data):
-        sidecar = folder / "s3-attributes"
+        sidecar = data.with_name("s3-attributes")
         sidecar.mkdir()
-        posix = ["posix", "--sidecar", str(sidecar), str(data)]
-    return Part(
-        name="s3",
-        command=(str(binary), "--quiet", "--port", f"{LOOPBACK}:{port}", *posix),
-        ready=ready,
-        env={
-            "ROOT_ACCESS_KEY_ID": endpoints.s3_access_key,
-            "ROOT_SECRET_ACCESS_KEY": endpoints.s3_secret_key,
-            "VGW_REGION": endpoints.s3_region,
-        },
-    )
+        arguments += ["--sidecar", str(sidecar)]
+    env = {
+        "ROOT_ACCESS_KEY_ID": endpoints.s3_access_key,
+        "ROOT_SECRET_ACCESS_KEY": endpoints.s3_secret_key,
+        "VGW_REGION": endpoints.s3_region,
+    }
+    return [*arguments, str(data)], env
+
+
+def _minio(at: str, data: Path, endpoints: "Endpoints") -> tuple[list[str], dict[str, str]]:
+    """Arguments and variables of MinIO, without its console, which would listen everywhere."""
+    certificates = data.with_name("s3-certificates")
+    certificates.mkdir()
+    env = {
+        "MINIO_ROOT_USER": endpoints.s3_access_key,
+        "MINIO_ROOT_PASSWORD": endpoints.s3_secret_key,
+        "MINIO_REGION": endpoints.s3_region,
+        "MINIO_BROWSER": "off",
+        "MINIO_UPDATE": "off",  # it would ask its maker for a newer version
+        "HOME": str(data.parent),  # it makes a folder there
+    }
+    arguments = ["server", "--quiet", "--address", at, "--certs-dir", str(certificates)]
+    return [*arguments, str(data)], env
 
 
 def online_store(endpoints: "Endpoints", folder: Path) -> Part:

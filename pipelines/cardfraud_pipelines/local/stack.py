@@ -6,12 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from cardfraud_pipelines.local import servers, versitygw
+from cardfraud_pipelines.local import servers
 from cardfraud_pipelines.local.endpoints import Endpoints
+from cardfraud_pipelines.local.go_programs import MINIO, VERSITYGW
 from cardfraud_pipelines.local.ports import LOOPBACK, pick_port
 from cardfraud_pipelines.local.supervisor import Report, Supervisor, silent
 
 ServerName = Literal["s3", "redis", "mlflow"]
+S3Choice = Literal["auto", "versitygw", "minio", "moto"]
 
 
 class LocalStack:
@@ -30,7 +32,7 @@ class LocalStack:
         *,
         bucket: str = "cardfraud",
         mlflow: bool = True,
-        s3: Literal["auto", "versitygw", "moto"] = "auto",
+        s3: S3Choice = "auto",
         ports: Mapping[ServerName, int] | None = None,
         report: Report = silent,
     ) -> None:
@@ -40,7 +42,7 @@ class LocalStack:
             folder: for logs and data, usually ``build/local/<name>``; emptied at each start.
             bucket: made at the start.
             mlflow: whether to start MLflow too.
-            s3: which server; ``auto`` takes versitygw when it is cached or can be built.
+            s3: which server; ``auto`` takes versitygw when it is cached or can be built, else moto.
             ports: fixed ports; the others are picked.
             report: gets lines for people.
         """
@@ -58,6 +60,7 @@ class LocalStack:
             PartFailed: one of them does not come up.
             PortTaken: a port that was asked for is in use.
             StackInUse: another process has the folder.
+            FileNotFoundError: the S3 server that was asked for is neither cached nor can be built.
         """
         self.supervisor.__enter__()
         try:
@@ -90,8 +93,8 @@ class LocalStack:
         return self.endpoints.mlflow_url
 
     def _start(self) -> None:
-        binary = self._object_store_binary()
-        self.endpoints = self._endpoints("moto" if binary is None else "versitygw")
+        server, binary = self._object_store()
+        self.endpoints = self._endpoints(server)
         folder = self.supervisor.folder
         self.supervisor.start(servers.object_store(self.endpoints, binary, folder))
         self.supervisor.start(servers.online_store(self.endpoints, folder))
@@ -101,18 +104,20 @@ class LocalStack:
         self.endpoints.s3_client().create_bucket(Bucket=self._bucket)
         self.supervisor.wait("redis")
 
-    def _object_store_binary(self) -> Path | None:
+    def _object_store(self) -> tuple[str, Path | None]:
+        """Return the S3 server's name and its program."""
         if self._s3 == "moto":
             self._report("S3 is moto, as asked for")
-            return None
-        found = versitygw.find_or_build(self._report)
-        if found.binary is None:
-            if self._s3 == "versitygw":
-                raise FileNotFoundError(found.why)
+            return "moto", None
+        program = MINIO if self._s3 == "minio" else VERSITYGW
+        found = program.find_or_build(self._report)
+        if found.binary is None and self._s3 == "auto":
             self._report(f"S3 is moto, which accepts any credentials: {found.why}")
-            return None
+            return "moto", None
+        if found.binary is None:
+            raise FileNotFoundError(found.why)
         self._report(f"S3 is {found.why}")
-        return found.binary
+        return program.name, found.binary
 
     def _endpoints(self, server: str) -> Endpoints:
         def port(name: ServerName) -> int:

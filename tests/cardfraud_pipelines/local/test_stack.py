@@ -5,6 +5,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,8 +18,8 @@ from cardfraud_pipelines.local import (
     PortTaken,
     Supervisor,
     servers,
-    versitygw,
 )
+from cardfraud_pipelines.local.go_programs import MINIO, VERSITYGW
 from cardfraud_pipelines.local.ports import is_free, pick_port
 from tests.cardfraud_pipelines.local.processes import (
     eventually,
@@ -185,6 +186,37 @@ def test_mlflow_starts_beside_other_work_and_leaves_no_process(tmp_path: Path) -
     assert not marked(token_of(tmp_path))
 
 
+@linux_only
+@pytest.mark.skipif(MINIO.find().binary is None, reason=MINIO.find().why)
+def test_minio_stands_in_for_versitygw(tmp_path: Path) -> None:
+    """Who asks for MinIO gets it, on loopback only, its secrets and its files kept to the stack."""
+    with LocalStack(tmp_path, mlflow=False, s3="minio") as stack:
+        endpoints = stack.endpoints
+        assert endpoints.s3_server == "minio"
+        endpoints.s3_client().put_object(Bucket="cardfraud", Key="k", Body=b"v")
+        stranger = dataclasses.replace(endpoints, s3_secret_key="wrong").s3_client(retries=0)
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            stranger.list_buckets()
+        assert listening(port_of(endpoints.s3_url)) <= {"127.0.0.1", "::1"}
+        arguments = b"".join(
+            Path(f"/proc/{pid}/cmdline").read_bytes() for pid in marked(token_of(tmp_path))
+        )
+    assert endpoints.s3_secret_key.encode() not in arguments
+    assert endpoints.s3_secret_key not in (tmp_path / "s3.log").read_text()
+
+
+@pytest.mark.parametrize("server", ["versitygw", "minio"])
+def test_a_server_that_was_asked_for_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Literal["versitygw", "minio"]
+) -> None:
+    """Where the server that was asked for cannot be had, the stack says why and does not start."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stack = LocalStack(tmp_path / "stack", mlflow=False, s3=server)
+    with pytest.raises(FileNotFoundError, match=f"{server} is not cached"), stack:
+        pass
+
+
 def test_waiting_for_mlflow_that_was_not_wanted_is_an_error(tmp_path: Path) -> None:
     """A caller that forgot to ask for MLflow is told so."""
     with (
@@ -241,20 +273,24 @@ def test_a_build_that_fails_says_so_and_leaves_an_empty_cache(
     go.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    found = versitygw.find_or_build(lambda _line: None)
+    found = VERSITYGW.find_or_build(lambda _line: None)
     assert found.binary is None
     assert found.why == "building versitygw failed: no route to host"
     assert [path.name for path in (cache / "cardfraud").iterdir()] == ["versitygw.lock"]
 
 
-def test_the_server_is_built_once_however_many_ask(
+def test_each_server_is_built_once_however_many_ask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two processes that need the server at the same time run one build and share its result."""
+    """Two processes that need the servers at the same time run one build of each and share it."""
     tools, cache = tmp_path / "tools", tmp_path / "cache"
     tools.mkdir()
     go = tools / "go"
-    go.write_text(f'#!/bin/sh\necho built >> {tools}/count\nsleep 1\necho > "$GOBIN/versitygw"\n')
+    go.write_text(
+        "#!/bin/sh\nfor module; do :; done\n"  # the last argument
+        'name="$(basename "${module%@*}")"\n'
+        f'echo "$module" >> {tools}/built\nsleep 1\necho > "$GOBIN/$name"\n'
+    )
     go.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
@@ -264,5 +300,7 @@ def test_the_server_is_built_once_however_many_ask(
         subprocess.Popen(command, stdout=subprocess.PIPE) as two,
     ):
         outputs = [process.communicate()[0].decode() for process in (one, two)]
-    assert (tools / "count").read_text() == "built\n"
-    assert all("S3 of the local stack: versitygw 1.8.0" in output for output in outputs)
+    assert (tools / "built").read_text() == f"{VERSITYGW.module}\n{MINIO.module}\n"
+    for output in outputs:
+        assert "S3 of the local stack: versitygw 1.8.0" in output
+        assert "S3 of further tests: minio" in output
