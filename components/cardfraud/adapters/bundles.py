@@ -23,11 +23,13 @@ from cardfraud.contracts.bundle import (
     Signature,
     make_manifest,
     verify_files,
+    verify_manifest,
 )
 from cardfraud.contracts.digests import content_address
 from cardfraud.contracts.policy import Policy
-from cardfraud.errors import IntegrityError, InvalidSetting, NotFound
+from cardfraud.errors import IntegrityError, InvalidSetting, NotFound, Unavailable
 
+POLICY_FILE: Final = "policy.json"
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -94,16 +96,20 @@ def load_bundle(store: ObjectStore, model: str, digest: str) -> Bundle:
     return _verified(content, lambda file: store.get(prefix + file), model=model, digest=digest)
 
 
-def load_bundle_directory(path: Path, *, digest: str | None = None) -> Bundle:
+def load_bundle_directory(
+    path: Path, *, model: str | None = None, digest: str | None = None
+) -> Bundle:
     """Read a bundle from a folder, such as a mounted volume, and verify every byte of it.
 
     Args:
         path: holds the manifest and the files that it names; other files are not looked at.
+        model: whose bundle it must be; None takes any.
         digest: which bundle it must be; None takes the one that the manifest says.
 
     Raises:
         NotFound: the folder holds no manifest.
         IntegrityError: a file is absent or changed, or it is not the bundle that was asked for.
+        Unavailable: a file cannot be read.
     """
 
     def read(file: str) -> bytes:
@@ -111,8 +117,10 @@ def load_bundle_directory(path: Path, *, digest: str | None = None) -> Bundle:
             return (path / file).read_bytes()
         except FileNotFoundError as error:
             raise NotFound("file", str(path / file)) from error
+        except OSError as error:
+            raise Unavailable(str(path / file), error.strerror or type(error).__name__) from error
 
-    return _verified(read(MANIFEST_FILE), read, digest=digest)
+    return _verified(read(MANIFEST_FILE), read, model=model, digest=digest)
 
 
 def publish_policy(store: ObjectStore, model: str, policy: Policy) -> str:
@@ -132,15 +140,33 @@ def load_policy(store: ObjectStore, model: str, digest: str) -> Policy:
         NotFound: there is no such policy.
         IntegrityError: its bytes are not those that the digest names.
     """
+    return parse_policy(read_policy(store, model, digest), digest)
+
+
+def read_policy(store: ObjectStore, model: str, digest: str) -> bytes:
+    """Return the bytes of a policy, not verified yet.
+
+    Raises:
+        InvalidSetting: ``digest`` is no digest.
+        NotFound: there is no such policy.
+    """
     check_digest("digest", digest)
     try:
-        content = store.get(keys.policy(model, digest))
+        return store.get(keys.policy(model, digest))
     except NotFound as error:
         raise NotFound("policy", f"{model}/{digest}") from error
+
+
+def parse_policy(content: bytes, digest: str) -> Policy:
+    """Verify the bytes of a policy and read it.
+
+    Raises:
+        IntegrityError: they are not those that the digest names.
+    """
     actual = content_address(content)
     if actual != digest:
-        raise IntegrityError("policy.json", digest, actual, hint="the object was changed")
-    return parse(Policy, content, "policy.json")
+        raise IntegrityError(POLICY_FILE, digest, actual, hint="the object was changed")
+    return parse(Policy, content, POLICY_FILE)
 
 
 def _verified(
@@ -155,6 +181,7 @@ def _verified(
         raise IntegrityError(f"{MANIFEST_FILE}: name", model, manifest.name)
     if digest is not None and manifest.bundle_digest != digest:
         raise IntegrityError(f"{MANIFEST_FILE}: bundle_digest", digest, manifest.bundle_digest)
+    verify_manifest(manifest)
     files: dict[str, bytes] = {}
     for file in manifest.files:
         if not _FILE.fullmatch(file):  # a name with .. or / would read outside the bundle

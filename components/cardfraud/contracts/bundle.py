@@ -11,7 +11,8 @@
         manifest.json     written last: sha256 and size of every other file, and the digests
 
 ``model_digest`` is over the model files and the signature: two bundles with the same one decide
-alike. ``bundle_digest`` is over all files. No digested file holds a wall-clock time.
+alike. ``bundle_digest`` is over the rest of the manifest, and with it over all files, so that no
+byte of a bundle can change unnoticed. No digested file holds a wall-clock time.
 """
 
 from __future__ import annotations
@@ -101,36 +102,54 @@ def make_manifest(name: str, algorithm: str, files: Mapping[str, bytes]) -> Mani
         file: FileEntry(sha256=sha256_hex(content), size=len(content))
         for file, content in sorted(files.items())
     }
-    return Manifest(
+    manifest = Manifest(
         name=name,
         algorithm=algorithm,
         files=entries,
-        model_digest=_digest_over(entries, model_only=True),
-        bundle_digest=_digest_over(entries, model_only=False),
+        model_digest=_model_digest(entries),
+        bundle_digest=content_address(b""),
     )
+    return manifest.model_copy(update={"bundle_digest": _bundle_digest(manifest)})
+
+
+def verify_manifest(manifest: Manifest) -> None:
+    """Check a manifest against itself, before any of its promises is believed.
+
+    Raises:
+        IntegrityError: a digest does not follow from the rest.
+    """
+    for computed, promised in (
+        (_model_digest(manifest.files), manifest.model_digest),
+        (_bundle_digest(manifest), manifest.bundle_digest),
+    ):
+        if computed != promised:
+            raise IntegrityError(MANIFEST_FILE, promised, computed, hint="the object was changed")
 
 
 def verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Check every file of a bundle against its manifest, and the manifest against itself.
+    """Check a manifest against itself, and every file of a bundle against the manifest.
 
     Raises:
         IntegrityError: a file is absent, superfluous or changed, or a digest does not follow.
     """
+    verify_manifest(manifest)
     if set(files) != set(manifest.files):
         raise IntegrityError("bundle files", str(sorted(manifest.files)), str(sorted(files)))
     for file, entry in manifest.files.items():
         actual = sha256_hex(files[file])
         if actual != entry.sha256:
             raise IntegrityError(file, entry.sha256, actual, hint="the object was changed")
-    for model_only, promised in ((True, manifest.model_digest), (False, manifest.bundle_digest)):
-        computed = _digest_over(manifest.files, model_only=model_only)
-        if computed != promised:
-            raise IntegrityError("manifest.json", promised, computed)
 
 
-def _digest_over(entries: Mapping[str, FileEntry], *, model_only: bool) -> str:
-    def counts(file: str) -> bool:
-        return not model_only or file.startswith("model.") or file == SIGNATURE_FILE
+def _model_digest(entries: Mapping[str, FileEntry]) -> str:
+    document: dict[str, Any] = {
+        file: entry.sha256
+        for file, entry in entries.items()
+        if file.startswith("model.") or file == SIGNATURE_FILE
+    }
+    return content_address(canonical_json(document))
 
-    document: dict[str, Any] = {f: e.sha256 for f, e in entries.items() if counts(f)}
+
+def _bundle_digest(manifest: Manifest) -> str:
+    document = manifest.model_dump(mode="json", exclude={"bundle_digest"})
     return content_address(canonical_json(document))

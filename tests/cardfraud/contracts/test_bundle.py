@@ -6,7 +6,9 @@ from cardfraud.contracts.bundle import (
     Manifest,
     make_manifest,
     verify_files,
+    verify_manifest,
 )
+from cardfraud.contracts.digests import canonical_json
 from cardfraud.errors import IntegrityError
 from tests.support.bundles import bundle_files
 
@@ -63,6 +65,21 @@ def test_a_manifest_that_contradicts_itself_is_found(digest: str) -> None:
     forged = manifest(files).model_copy(update={digest: f"sha256-{'0' * 64}"})
     with pytest.raises(IntegrityError, match=r"manifest\.json"):
         verify_files(forged, files)
+
+
+def test_any_changed_bit_of_a_manifest_is_found() -> None:
+    """Whichever bit of the stored manifest changes, it is no manifest, or contradicts itself."""
+    stored = canonical_json(manifest(bundle_files()).model_dump(mode="json"))
+    unnoticed = []
+    for place in range(8 * len(stored)):
+        changed = bytearray(stored)
+        changed[place // 8] ^= 1 << place % 8
+        try:
+            verify_manifest(Manifest.model_validate_json(bytes(changed)))
+        except (ValidationError, IntegrityError):
+            continue
+        unnoticed.append(place)
+    assert unnoticed == []
 
 
 def test_the_model_digest_is_of_model_and_signature_only() -> None:
