@@ -8,6 +8,7 @@ from feast import FeatureStore as FeastStore
 from feast.infra.online_stores.redis import RedisOnlineStoreConfig
 from feast.repo_config import RepoConfig
 
+from cardfraud.adapters.bundle_cache import BundleCache
 from cardfraud.adapters.feature_store.registry_store import ObjectRegistryConfig
 from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore
@@ -19,7 +20,11 @@ _REGISTRY_STORE: Final = "cardfraud.adapters.feature_store.registry_store.Object
 
 
 def open_store(
-    settings: FeatureStoreSettings, objects: ObjectStore, *, offline: bool
+    settings: FeatureStoreSettings,
+    objects: ObjectStore,
+    *,
+    offline: bool,
+    cache: BundleCache | None = None,
 ) -> FeastStore:
     """Open Feast on the registry in the object store and on Redis.
 
@@ -27,6 +32,7 @@ def open_store(
         settings: project and online store.
         objects: where the registry and the offline values are.
         offline: whether the offline half is wanted; it needs DuckDB.
+        cache: what the registry is read from while the object store is unavailable.
     """
     extra: dict[str, Any] = {}
     if offline:
@@ -42,6 +48,7 @@ def open_store(
             path=keys.FEAST_REGISTRY,
             cache_ttl_seconds=settings.registry_cache_ttl_s,
             object_store=objects,
+            cache=cache,
         ),
         online_store=RedisOnlineStoreConfig(
             connection_string=settings.connection_string(), key_ttl_seconds=settings.key_ttl_s

@@ -10,14 +10,19 @@ from feast.infra.registry.registry_store import RegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry
 from feast.repo_config import RegistryConfig
 
+from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_object
 from cardfraud.adapters.object_store import ObjectStore
-from cardfraud.errors import NotFound
+from cardfraud.errors import NotFound, Unavailable
 
 
 class ObjectRegistryConfig(RegistryConfig):
-    """Feast's registry settings with the object store that holds the registry."""
+    """Feast's registry settings with the object store that holds the registry.
+
+    With a cache the registry can be read, but not written, while the object store is unavailable.
+    """
 
     object_store: ObjectStore
+    cache: BundleCache | None = None
 
 
 class ObjectRegistryStore(RegistryStore):
@@ -30,17 +35,20 @@ class ObjectRegistryStore(RegistryStore):
         """Keep the object store and the key."""
         del repo_path
         self._store = registry_config.object_store
+        self._cache = registry_config.cache
         self._key = str(registry_config.path)
         self._etag: str | None = None
+        self._origin = Origin.REGISTRY
 
     def get_registry_proto(self) -> Registry:
         """Read the registry.
 
         Raises:
             FileNotFoundError: there is none; this is what Feast expects.
+            Unavailable: the object store does not answer, and there is no copy in the cache.
         """
         try:
-            stored = self._store.get_tagged(self._key)
+            stored, self._origin = cached_object(self._store, self._key, self._cache)
         except NotFound as error:
             raise FileNotFoundError(self._key) from error
         registry = Registry()
@@ -53,7 +61,11 @@ class ObjectRegistryStore(RegistryStore):
 
         Raises:
             Conflict: somebody else wrote it since it was read.
+            Unavailable: what was read is a copy, which may be outdated.
         """
+        if self._origin is Origin.CACHE:
+            reason = "it was read from the cache, which says nothing about now"
+            raise Unavailable(self._store.uri(self._key), reason)
         registry_proto.version_id = str(uuid.uuid4())
         registry_proto.last_updated.FromDatetime(datetime.now(UTC))
         content = registry_proto.SerializeToString()
