@@ -22,12 +22,6 @@ from tests.support.stores import object_store
 POLICY = Policy(thresholds=Thresholds(review=0.2, decline=0.9))
 
 
-@pytest.fixture
-def store(endpoints: Endpoints) -> ObjectStore:
-    """Return a store on a fresh bucket."""
-    return object_store(endpoints)
-
-
 class Killed(BaseException):
     """Stands for the end of the process: no handler of the library sees it."""
 
@@ -68,18 +62,18 @@ def test_publishing_the_same_bytes_again_changes_nothing(store: ObjectStore) -> 
     assert len(before) == 6
 
 
-def test_many_publishers_at_once_all_succeed(endpoints: Endpoints) -> None:
+def test_many_publishers_at_once_all_succeed(each_server: Endpoints) -> None:
     """Publishers of the same files who start together all get the same loadable bundle."""
     with ThreadPoolExecutor(8) as pool:
         manifests = list(
             pool.map(
-                lambda _: publish_bundle(object_store(endpoints), bundle_files(), "fraud", "x"),
+                lambda _: publish_bundle(object_store(each_server), bundle_files(), "fraud", "x"),
                 range(8),
             )
         )
     digests = {manifest.bundle_digest for manifest in manifests}
     assert len(digests) == 1
-    assert load_bundle(object_store(endpoints), "fraud", digests.pop()).files == bundle_files()
+    assert load_bundle(object_store(each_server), "fraud", digests.pop()).files == bundle_files()
 
 
 @pytest.mark.parametrize("writes", range(6))
@@ -224,9 +218,9 @@ def test_a_policy_comes_back_and_a_changed_one_is_refused(store: ObjectStore) ->
         load_policy(store, "fraud", digest)
 
 
-def test_a_store_that_is_down_is_said_to_be_down(endpoints: Endpoints) -> None:
+def test_a_store_that_is_down_is_said_to_be_down(each_server: Endpoints) -> None:
     """Nobody listening gives a retryable error with a hint, not a stack of the client."""
-    settings = object_store(endpoints).settings.model_copy(
+    settings = object_store(each_server).settings.model_copy(
         update={"endpoint_url": "http://127.0.0.1:9", "attempts": 1}
     )
     with pytest.raises(CardfraudError, match="is the endpoint up") as caught:

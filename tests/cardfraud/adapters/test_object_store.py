@@ -22,12 +22,6 @@ from tests.support.stores import careless, object_store
 from tests.support.transactions import transactions
 
 
-@pytest.fixture
-def store(endpoints: Endpoints) -> ObjectStore:
-    """Return a store on a fresh bucket."""
-    return object_store(endpoints)
-
-
 @contextmanager
 def closed_port() -> Iterator[int]:
     """Keep a loopback port that nobody listens on."""
@@ -53,9 +47,9 @@ def test_an_absent_object_is_named(store: ObjectStore) -> None:
     store.delete("a/nothing")
 
 
-def test_an_absent_bucket_is_named(endpoints: Endpoints) -> None:
+def test_an_absent_bucket_is_named(each_server: Endpoints) -> None:
     """A bucket that doesn't exist is said to be absent, and not the object in it."""
-    settings = object_store(endpoints).settings.model_copy(update={"bucket": "not-there"})
+    settings = object_store(each_server).settings.model_copy(update={"bucket": "not-there"})
     store = ObjectStore(settings)
     for call in (lambda: store.put("a", b"x"), lambda: list(store.keys("a"))):
         with pytest.raises(NotFound, match="bucket 'not-there'"):
@@ -189,13 +183,13 @@ def test_an_endpoint_that_is_down_is_unavailable() -> None:
             assert caught.value.retryable
 
 
-def test_wrong_credentials_are_told_without_the_secret(endpoints: Endpoints) -> None:
+def test_wrong_credentials_are_told_without_the_secret(each_server: Endpoints) -> None:
     """A refused secret gives an error that says so and doesn't repeat it."""
     secret = "not-the-secret-of-anybody"
-    settings = object_store(endpoints).settings.model_copy(
+    settings = object_store(each_server).settings.model_copy(
         update={"secret_access_key": SecretStr(secret)}
     )
-    if endpoints.s3_server == "moto":
+    if each_server.s3_server == "moto":
         pytest.skip("moto's server takes any credentials")
     with pytest.raises(Unavailable, match="refused the credentials") as caught:
         ObjectStore(settings).get("a")

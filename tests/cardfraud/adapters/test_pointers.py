@@ -17,17 +17,9 @@ from cardfraud.contracts import keys
 from cardfraud.contracts.policy import Policy, Thresholds
 from cardfraud.contracts.tracks import Track, Tracks
 from cardfraud.errors import Conflict, IntegrityError, InvalidSetting, NotFound
-from cardfraud_pipelines.local import Endpoints
 from tests.support.bundles import bundle_files
-from tests.support.stores import object_store
 
 POLICY = Policy(thresholds=Thresholds(review=0.2, decline=0.9))
-
-
-@pytest.fixture
-def store(endpoints: Endpoints) -> ObjectStore:
-    """Return a store on a fresh bucket."""
-    return object_store(endpoints)
 
 
 class MeetingStore(ObjectStore):
