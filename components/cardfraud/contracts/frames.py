@@ -12,6 +12,7 @@ import polars as pl
 from polars._typing import PolarsDataType
 
 from cardfraud.contracts.labels import LABEL_COLUMNS, USER_COLUMNS
+from cardfraud.contracts.telemetry import PREDICTION_COLUMNS
 from cardfraud.contracts.transactions import TRANSACTION_COLUMNS
 from cardfraud.errors import InvalidFrame
 
@@ -24,6 +25,15 @@ _TYPES: Final[dict[str, PolarsDataType]] = {
     "reported_at": TIME,
     "revision": pl.Int32(),
     "joined_at": TIME,
+    "schema_version": pl.Int32(),
+    "served_at": TIME,
+    "vector": pl.List(pl.Float32()),
+    "score": pl.Float32(),
+    "propensity": pl.Float64(),
+    "degraded": pl.Boolean(),
+    "age_seconds": pl.Float64(),
+    "latency_ms": pl.Float64(),
+    "rule_values": pl.List(pl.Struct({"name": pl.String(), "value": pl.Float64()})),
 }
 
 
@@ -34,7 +44,8 @@ def _schema(columns: tuple[str, ...]) -> dict[str, PolarsDataType]:
 TRANSACTION_SCHEMA: Final = _schema(TRANSACTION_COLUMNS)
 LABEL_SCHEMA: Final = _schema(LABEL_COLUMNS)
 USER_SCHEMA: Final = _schema(USER_COLUMNS)
-"""Columns and types of the three tables, in order; amounts in minor units, times in UTC."""
+PREDICTION_SCHEMA: Final = _schema(PREDICTION_COLUMNS)
+"""Columns and types of each table, in order; amounts in minor units, times in UTC."""
 
 
 def require_schema(frame: pl.DataFrame, schema: Mapping[str, PolarsDataType], source: str) -> None:

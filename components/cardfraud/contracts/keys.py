@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
+_OF_THE_LOG: Final = re.compile(
+    r"predictions/[^/]+/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[0-9a-f]{32}-[0-9]{8,}\.parquet"
+)
 _OF_A_DAY: Final = re.compile(r"[^=]+/date=([0-9]{4}-[0-9]{2}-[0-9]{2})(/part-0\.parquet|\.json)")
 
 
@@ -89,6 +92,20 @@ def tracks(model: str) -> str:
     return f"tracks/{model}/tracks.json"
 
 
+def predictions_folder(model: str) -> str:
+    """Folder of the prediction log."""
+    return f"predictions/{model}"
+
+
 def predictions(model: str, day: date, writer: str, sequence: int) -> str:
     """Key of one object of the prediction log."""
-    return f"predictions/{model}/date={day:%Y-%m-%d}/{writer}-{sequence:08d}.parquet"
+    return f"{predictions_folder(model)}/date={day:%Y-%m-%d}/{writer}-{sequence:08d}.parquet"
+
+
+def predictions_day(key: str) -> date | None:
+    """Day of a key that :func:`predictions` made; None of any other key."""
+    found = _OF_THE_LOG.fullmatch(key)
+    try:
+        return None if found is None else date.fromisoformat(found[1])
+    except ValueError:
+        return None
