@@ -12,6 +12,9 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from cardfraud.contracts.scoring import Prediction
+from cardfraud.scoring.decision import Verdict
+
 # Otherwise each counter and histogram has a second series that nothing reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -54,8 +57,38 @@ FEATURE_AGE_SECONDS: Final = Histogram(
 FEATURE_STORE_ERRORS: Final = Counter(
     "cardfraud_feature_store_errors_total", "Failed reads of the feature store.", ["kind"]
 )
+POLICY_REFRESH_ERRORS: Final = Counter(
+    "cardfraud_policy_refresh_errors_total",
+    "Looks at tracks.json that failed, or found a policy that cannot decide here.",
+    ["kind"],
+)
 PREDICTOR_ERRORS: Final = Counter(
     "cardfraud_predictor_errors_total", "Failed calls of the predictor.", ["kind"]
+)
+RUNG: Final = Counter(
+    "cardfraud_rung_total",
+    "Instances by what was left to answer from: full, stale (a state or the event is too old), "
+    "store (no features in time), predictor (no probability), unavailable (refused).",
+    ["rung"],
+)
+RUNGS: Final = ("full", "stale", "store", "predictor", "unavailable")
+for _rung in RUNGS:  # so that a series is there before the first fault, for alerts
+    RUNG.labels(_rung)
+OPENED_FROM: Final = Gauge(
+    "cardfraud_opened_from",
+    "1 for where bundle and policy came from at the start: registry or cache.",
+    ["source"],
+)
+REPEATED: Final = Counter(
+    "cardfraud_repeated_total", "Transactions that were asked again and got the same answer."
+)
+UNEXPLAINED: Final = Counter(
+    "cardfraud_unexplained_total",
+    "Instances that were not approved and got no contributions of the model: late, error.",
+    ["kind"],
+)
+RULES: Final = Counter(
+    "cardfraud_rules_total", "Rules that fired, active or in shadow.", ["rule", "mode"]
 )
 PREDICTION_LOG_ROWS: Final = Counter(
     "cardfraud_prediction_log_rows_total",
@@ -73,6 +106,35 @@ SERVING: Final = Gauge(
     "1 for what this process serves.",
     ["server", "track", "bundle", "policy", "feature_set"],
 )
+
+
+def count_answer(track: str, answer: Prediction, *, stored: bool) -> None:
+    """Count one answer: its decision, its score, its rung, and the health of its features."""
+    health = answer.features
+    DECISIONS.labels(track, answer.decision.value).inc()
+    if answer.probability is not None:
+        SCORE.labels(track).observe(answer.probability)
+        RUNG.labels("stale" if health.degraded else "full").inc()
+    else:
+        RUNG.labels("predictor" if stored else "store").inc()
+    for entity in health.missing:
+        MISSING.labels(entity).inc()
+    for view in health.stale:
+        STALE.labels(view).inc()
+    if health.late:
+        LATE.inc()
+    if health.degraded:
+        DEGRADED.inc()
+    if health.age_seconds is not None:
+        FEATURE_AGE_SECONDS.observe(health.age_seconds)
+
+
+def count_rules(verdict: Verdict) -> None:
+    """Count the rules that fired for one instance."""
+    for name in verdict.fired:
+        RULES.labels(name, "active").inc()
+    for name in verdict.shadow:
+        RULES.labels(name, "shadow").inc()
 
 
 @contextmanager
