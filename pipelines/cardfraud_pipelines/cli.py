@@ -9,12 +9,13 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
 from cardfraud.errors import CardfraudError
+from cardfraud_pipelines.predictions.cli import app as predictions
 
 
 class _ReportingGroup(TyperGroup):
@@ -48,6 +49,9 @@ app = typer.Typer(
     """,
     rich_markup_mode="rich",
 )
+
+
+app.add_typer(predictions, name="predictions")
 
 
 def _show_version(value: bool) -> None:
@@ -189,11 +193,18 @@ def bench(
     json_file: Annotated[
         Path, typer.Option("--json", help="Where to write the figures as JSON.")
     ] = Path("build/bench.json"),
+    part: Annotated[
+        Literal["features", "serving"] | None, typer.Option(help="One part alone; both if absent.")
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(help="Users in the online store at last.", min=1_000)
+    ] = None,
 ) -> None:
-    """Measure the budgets: feature computation beside the per-group pandas method, and state."""
+    """Measure the budgets: features beside pandas, serving beside a plain web server."""
+    from cardfraud_pipelines.benchmarks.command import PARTS
     from cardfraud_pipelines.benchmarks.command import bench as run
 
-    run(data=data, json_file=json_file)
+    run(data=data, json_file=json_file, parts=PARTS if part is None else (part,), users=users)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""The commands over the prediction log: ``cardfraud predictions replay`` and ``outcomes``."""
