@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Final, TypeVar
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts.digests import canonical_json, content_address
-from cardfraud.errors import Conflict, IntegrityError, InvalidSetting
+from cardfraud.errors import Conflict, IntegrityError, InvalidSetting, NotFound
 
 _DIGEST: Final = re.compile(r"sha256-[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -48,9 +49,10 @@ def put_conditional(store: ObjectStore, key: str, content: bytes, etag: str | No
         return store.put_if_match(key, content, etag)
     except Conflict:
         # The client retries a write whose answer was lost, and the retry then meets its own object.
-        there = store.get_tagged(key)
-        if there.content == content:
-            return there.etag
+        with contextlib.suppress(NotFound):
+            there = store.get_tagged(key)
+            if there.content == content:
+                return there.etag
         raise
 
 

@@ -12,23 +12,27 @@ import io
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cardfraud.adapters.s3_errors import translated
 from cardfraud.contracts.digests import sha256_hex
-from cardfraud.errors import CardfraudError, Conflict, InvalidFrame, NotFound, Unavailable
+from cardfraud.errors import (
+    CardfraudError,
+    Conflict,
+    InvalidFrame,
+    InvalidSetting,
+    NotFound,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     import polars as pl
-
-_PRECONDITION: Final = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
-_ABSENT: Final = {"NoSuchKey", "404", "NotFound"}
-_REFUSED: Final = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 
 class ObjectStoreSettings(BaseSettings):
@@ -59,30 +63,23 @@ class StoredObject:
 class ObjectStore:
     """One bucket of an S3 endpoint.
 
-    Every method raises :class:`~cardfraud.errors.Unavailable` when the endpoint does not answer.
-    Keys never begin with a slash.
+    Every method raises :class:`~cardfraud.errors.Unavailable` when the endpoint does not answer,
+    :class:`~cardfraud.errors.NotFound` when there is no such bucket and
+    :class:`~cardfraud.errors.InvalidInput` for a key that cannot be. Keys never begin with a slash.
     """
 
     def __init__(self, settings: ObjectStoreSettings) -> None:
-        """Keep the settings; the first call opens the connection."""
+        """Keep the settings; the first call opens the connection.
+
+        Raises:
+            InvalidSetting: the endpoint is no address, or one of the two keys is missing.
+        """
         self.settings = settings
         self.bucket = settings.bucket
-        secret = settings.secret_access_key
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
-            aws_access_key_id=settings.access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                connect_timeout=settings.connect_timeout_s,
-                read_timeout=settings.read_timeout_s,
-                retries={"total_max_attempts": settings.attempts, "mode": "standard"},
-                max_pool_connections=16,
-            ),
-        )
+        try:
+            self._client = _client(settings)
+        except (BotoCoreError, ValueError) as error:
+            raise InvalidSetting("CARDFRAUD_S3_...", str(error)) from error
 
     def uri(self, key: str) -> str:
         """``s3://bucket/key`` of a key or a prefix."""
@@ -113,10 +110,11 @@ class ObjectStore:
         try:
             self._client.head_object(Bucket=self.bucket, Key=key)
         except (ClientError, BotoCoreError) as error:
-            translated = self._translated(error, key)
-            if isinstance(translated, NotFound):
-                return False
-            raise translated from error
+            reason = self._translated(error, key)
+            if not isinstance(reason, NotFound):
+                raise reason from error
+            self._check_bucket()  # the answer to a HEAD does not say what is absent
+            return False
         return True
 
     def put(self, key: str, content: bytes) -> str:
@@ -135,9 +133,14 @@ class ObjectStore:
         """Replace the very object that was read with ``etag``; return the new tag.
 
         Raises:
-            Conflict: somebody else wrote in between.
+            Conflict: somebody else wrote or deleted it in between.
         """
-        return self._put(key, content, IfMatch=etag)
+        try:
+            return self._put(key, content, IfMatch=etag)
+        except NotFound as error:
+            if error.kind == "bucket":
+                raise
+            raise Conflict(self.uri(key), "somebody else deleted it first") from error
 
     def delete(self, key: str) -> None:
         """Delete an object; deleting one that is not there is no error."""
@@ -196,6 +199,12 @@ class ObjectStore:
         finally:
             self.delete(key)
 
+    def _check_bucket(self) -> None:
+        try:
+            self._client.head_bucket(Bucket=self.bucket)
+        except (ClientError, BotoCoreError) as error:
+            raise self._translated(error, "") from error
+
     def _put(self, key: str, content: bytes, **conditions: str) -> str:
         try:
             answer = self._client.put_object(
@@ -207,25 +216,26 @@ class ObjectStore:
 
     def _translated(self, error: ClientError | BotoCoreError, key: str) -> CardfraudError:
         part = f"object store {self.settings.endpoint_url or 's3'}"
-        if isinstance(error, BotoCoreError):
-            return _unreachable(part, error)
-        code = _code(error)
-        if code == "NoSuchBucket":
-            return NotFound("bucket", self.bucket, hint="create it first")
-        if code in _ABSENT:
-            return NotFound("object", self.uri(key))
-        if code in _PRECONDITION:
-            return Conflict(self.uri(key), "somebody else wrote it first")
-        if code in _REFUSED:
-            return Unavailable(part, f"it refused the credentials ({code})")
-        return Unavailable(part, code)
+        return translated(error, part, self.bucket, key)
 
 
-def _unreachable(part: str, error: BotoCoreError) -> Unavailable:
-    if isinstance(error, NoCredentialsError):
-        hint = "set CARDFRAUD_S3_ENDPOINT_URL and its keys, or source the stack's stack.env"
-        return Unavailable(part, "there are no credentials", hint=hint)
-    return Unavailable(part, type(error).__name__, hint="is the endpoint up?")
+def _client(settings: ObjectStoreSettings) -> Any:
+    secret = settings.secret_access_key
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        region_name=settings.region,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=settings.connect_timeout_s,
+            read_timeout=settings.read_timeout_s,
+            retries={"total_max_attempts": settings.attempts, "mode": "standard"},
+            max_pool_connections=16,
+        ),
+    )
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:
@@ -250,7 +260,3 @@ def decode_frame(content: bytes, key: str) -> pl.DataFrame:
         said = str(error).splitlines() or [type(error).__name__]
         reason = f"cannot be read as Parquet: {said[0]}"
         raise InvalidFrame(key, reason, hint="is the object whole? write it again") from error
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -9,6 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import SecretStr, ValidationError
 
+from cardfraud.adapters.documents import put_conditional
 from cardfraud.adapters.object_store import (
     ObjectStore,
     ObjectStoreSettings,
@@ -16,7 +17,14 @@ from cardfraud.adapters.object_store import (
     encode_frame,
 )
 from cardfraud.contracts.digests import sha256_hex
-from cardfraud.errors import Conflict, InvalidFrame, NotFound, Unavailable
+from cardfraud.errors import (
+    Conflict,
+    InvalidFrame,
+    InvalidInput,
+    InvalidSetting,
+    NotFound,
+    Unavailable,
+)
 from cardfraud_pipelines.local import Endpoints
 from tests.support.stores import careless, object_store
 from tests.support.transactions import transactions
@@ -51,7 +59,15 @@ def test_an_absent_bucket_is_named(each_server: Endpoints) -> None:
     """A bucket that doesn't exist is said to be absent, and not the object in it."""
     settings = object_store(each_server).settings.model_copy(update={"bucket": "not-there"})
     store = ObjectStore(settings)
-    for call in (lambda: store.put("a", b"x"), lambda: list(store.keys("a"))):
+    calls = (
+        lambda: store.put("a", b"x"),
+        lambda: store.put_if_match("a", b"x", '"tag"'),
+        lambda: store.get("a"),
+        lambda: store.exists("a"),
+        lambda: store.delete("a"),
+        lambda: list(store.keys("a")),
+    )
+    for call in calls:
         with pytest.raises(NotFound, match="bucket 'not-there'"):
             call()
 
@@ -72,6 +88,47 @@ def test_listings_are_whole_and_in_order(store: ObjectStore) -> None:
     store.put("other", b"")
     assert list(store.keys("many/")) == names
     assert list(store.keys("none/")) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["ü/日本/данные.json", "emoji/😀", "a b+c%25&d=e?f#g.txt", "date=2024-03-04/x", "q'<>\"/x"],
+)
+def test_a_key_may_hold_any_character(store: ObjectStore, key: str) -> None:
+    """Whatever a key holds, it is the same in a write, a read, a listing and a deletion."""
+    store.put(key, b"x")
+    assert store.get(key) == b"x"
+    assert list(store.keys("")) == [key]
+    assert list(store.keys(key[:-1])) == [key]
+    store.delete(key)
+    assert list(store.keys("")) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 20_000_001])
+def test_an_object_may_have_any_size(store: ObjectStore, size: int) -> None:
+    """Empty or 20 MB, what comes back is what was written."""
+    content = random.Random(size).randbytes(size)
+    store.put_if_absent("sized", content)
+    assert store.get("sized") == content
+
+
+def test_a_prefix_ends_where_it_says(store: ObjectStore) -> None:
+    """The listing of v1/ has nothing of v10/, while v1 without its slash would match both."""
+    for version in ("v1", "v10", "v1.1"):
+        store.put(f"models/{version}/model.onnx", b"")
+    assert list(store.keys("models/v1/")) == ["models/v1/model.onnx"]
+    assert len(list(store.keys("models/v1"))) == 3
+
+
+@pytest.mark.parametrize("key", ["", "k" * 1_025])
+def test_a_key_that_cannot_be_is_the_callers_fault(each_server: Endpoints, key: str) -> None:
+    """An empty key or one that is too long is no outage, and no second attempt will mend it."""
+    store = object_store(each_server)
+    if key and each_server.s3_server == "moto":
+        pytest.skip("moto's server takes keys of any length")
+    with pytest.raises(InvalidInput, match=f"s3://{store.bucket}/") as caught:
+        store.put(key, b"x")
+    assert not caught.value.retryable
 
 
 def test_only_one_of_many_writers_is_first(store: ObjectStore) -> None:
@@ -100,6 +157,34 @@ def test_a_stale_tag_changes_nothing(store: ObjectStore) -> None:
     assert store.get("a") == b"two"
     store.put_if_match("a", b"three", newer)
     assert store.get("a") == b"three"
+
+
+def test_only_one_of_many_replaces_what_all_have_read(store: ObjectStore) -> None:
+    """Of eight writers with the same tag one succeeds, and the others get a conflict."""
+    tag = store.put("race", b"all have read this")
+
+    def write(number: int) -> bool:
+        try:
+            store.put_if_match("race", str(number).encode(), tag)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(8)))
+    assert won.count(True) == 1
+    assert store.get("race") == str(won.index(True)).encode()
+
+
+def test_what_was_deleted_is_not_replaced(store: ObjectStore) -> None:
+    """A writer whose object somebody deleted gets a conflict, and nothing comes back to life."""
+    tag = store.put("a", b"one")
+    store.delete("a")
+    with pytest.raises(Conflict, match="deleted it first"):
+        store.put_if_match("a", b"two", tag)
+    with pytest.raises(Conflict):
+        put_conditional(store, "a", b"two", tag)
+    assert not store.exists("a")
 
 
 def test_this_server_honours_conditional_writes(store: ObjectStore) -> None:
@@ -181,6 +266,40 @@ def test_an_endpoint_that_is_down_is_unavailable() -> None:
             with pytest.raises(Unavailable, match=url) as caught:
                 call()
             assert caught.value.retryable
+
+
+def test_half_an_answer_is_no_object() -> None:
+    """An answer that ends before its announced length is an outage, never a shorter object."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                head = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\nETag: "x"\r\n\r\n'
+                connection.sendall(head.encode() + b"only half of it")
+
+        settings = ObjectStoreSettings(
+            endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}",
+            access_key_id="key",
+            secret_access_key=SecretStr("secret"),
+            attempts=1,
+        )
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(answer)
+            with pytest.raises(Unavailable):
+                ObjectStore(settings).get("a")
+            done.result()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"access_key_id": "key"}, "secret_access_key"), ({"endpoint_url": "s3"}, "endpoint: s3")],
+)
+def test_settings_that_cannot_be_used_are_named(given: dict[str, str], said: str) -> None:
+    """One key of the two, or an endpoint that is no address, is a wrong setting and no outage."""
+    with pytest.raises(InvalidSetting, match=f"CARDFRAUD_S3_.*{said}"):
+        ObjectStore(ObjectStoreSettings.model_validate(given))
 
 
 def test_wrong_credentials_are_told_without_the_secret(each_server: Endpoints) -> None:
