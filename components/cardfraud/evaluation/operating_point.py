@@ -27,10 +27,15 @@ def choose_thresholds(
     """Choose the thresholds for review and for decline on validation rows.
 
     Review begins where the cost (missed frauds plus reviews) is lowest among the thresholds that
-    alert on at most ``alert_budget_per_day`` cards a day on average. Decline begins at the lowest
-    threshold, not below review, above which at least ``decline_precision`` of the rows are frauds
-    and at least :data:`MIN_DECLINED` rows lie; where there is none, nothing is declined by score
-    alone (the threshold is 1).
+    alert on at most ``alert_budget_per_day`` cards a day on average; of equally cheap ones at the
+    highest, which alerts least. Where no review pays for itself, it begins at 1. Where the rows of
+    the highest score are too many for the budget already, it begins at that score: a model cannot
+    tell them apart, and the analysts take as many as they can.
+
+    Decline begins at the lowest threshold, not below review, above which at least
+    ``decline_precision`` of the rows are frauds and at least :data:`MIN_DECLINED` rows lie; where
+    there is none, nothing is declined by score alone (the threshold is 1). The costs have no say in
+    it: to decline costs at least as much as to review and saves no more.
 
     Args:
         labels: ``[N]``, true or 1 is fraud.
@@ -64,8 +69,10 @@ def choose_thresholds(
     saved = np.cumsum(np.where(y[order], amount[order], 0.0))[ends] * costs.missed_fraud_share
     cost = costs.review * flagged - saved
     affordable = alerts <= alert_budget_per_day
-    # Not even one score fits the budget: the strictest threshold there is.
+    # Of equal costs argmin takes the first, which is the highest threshold.
     review = int(np.argmin(np.where(affordable, cost, np.inf))) if affordable.any() else 0
+    if affordable.any() and cost[review] > 0:
+        return Thresholds(review=1.0, decline=1.0)
     enough = (flagged >= MIN_DECLINED) & (caught >= decline_precision * flagged)
     enough[review + 1 :] = False
     decline = np.flatnonzero(enough)

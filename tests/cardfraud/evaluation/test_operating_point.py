@@ -1,10 +1,12 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import CostMatrix, Thresholds
 from cardfraud.errors import InvalidSetting
-from cardfraud.evaluation.operating_point import choose_thresholds
+from cardfraud.evaluation.operating_point import MIN_DECLINED, choose_thresholds
 
 COSTS = CostMatrix(missed_fraud_share=1.0, review=5.0, false_decline=10.0)
 
@@ -95,3 +97,92 @@ def test_settings_out_of_range_are_named(precision: float, budget: int, name: st
             budget=budget,
             decline_precision=precision,
         )
+
+
+@dataclass(frozen=True)
+class _Table:
+    labels: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+    amounts: NDArray[np.float64]
+    days: NDArray[np.int64]
+    cards: NDArray[np.int64]
+
+
+def _random_table(random: np.random.Generator) -> _Table:
+    """Return rows with many ties of scores, few cards and few days, and whole amounts."""
+    rows = int(random.integers(1, 150))
+    labels = random.random(rows) < random.choice([0.02, 0.3, 0.9])
+    noise = random.normal(0.3 + 0.3 * labels, 0.25)
+    digits = int(random.integers(1, 4))
+    return _Table(
+        labels,
+        np.round(np.clip(noise, 0, 1), digits).astype(np.float64),
+        random.integers(0, 40, rows).astype(np.float64),
+        random.integers(0, random.integers(1, 6), rows),
+        random.integers(0, random.integers(1, 30), rows),
+    )
+
+
+def _tried(table: _Table, costs: CostMatrix, budget: int, precision: float) -> Thresholds:
+    """Return the thresholds by trying every score there is, and reviewing nothing."""
+    scores = sorted(set(table.scores.tolist()), reverse=True)
+    number_of_days = len(set(table.days.tolist()))
+    nothing = float(table.amounts[table.labels].sum()) * costs.missed_fraud_share
+    priced: list[tuple[float, float]] = []
+    for threshold in scores:
+        flagged = table.scores >= threshold
+        pairs = set(zip(table.days[flagged].tolist(), table.cards[flagged].tolist(), strict=True))
+        if len(pairs) <= budget * number_of_days:
+            missed = float(table.amounts[table.labels & ~flagged].sum())
+            cost = missed * costs.missed_fraud_share + costs.review * int(flagged.sum())
+            priced.append((cost, -threshold))
+    review = scores[0]
+    if priced:
+        cheapest, negative = min(priced)
+        review = -negative if cheapest <= nothing else 1.0
+    fit = []
+    for threshold in scores:
+        flagged = table.scores >= threshold
+        frauds, number = int(table.labels[flagged].sum()), int(flagged.sum())
+        if threshold >= review and number >= MIN_DECLINED and frauds >= precision * number:
+            fit.append(threshold)
+    return Thresholds(review=review, decline=min(fit, default=1.0))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_choice_is_what_trying_everything_gives(seed: int) -> None:
+    """On random rows, costs and budgets no threshold within the budget is cheaper or stricter."""
+    random = np.random.default_rng(seed)
+    for _ in range(10):
+        table = _random_table(random)
+        costs = CostMatrix(
+            missed_fraud_share=float(random.choice([0.0, 0.5, 1.0, 2.0])),
+            review=float(random.choice([0.0, 1.0, 4.0, 16.0])),
+        )
+        budget = int(random.choice([1, 2, 3, 5, 10, 1000]))
+        precision = float(random.choice([0.3, 0.5, 0.75, 1.0]))
+        chosen = choose_thresholds(
+            table.labels,
+            table.scores,
+            table.amounts,
+            days=table.days,
+            cards=table.cards,
+            costs=costs,
+            alert_budget_per_day=budget,
+            decline_precision=precision,
+        )
+        assert chosen == _tried(table, costs, budget, precision)
+
+
+def test_where_no_review_pays_nothing_is_reviewed() -> None:
+    """Frauds that are cheaper than looking at them are let through."""
+    labels, scores = np.array([True] * 5 + [False] * 5), np.linspace(0.9, 0.1, 10)
+    assert _choose(labels, scores, amount=4.0) == Thresholds(review=1.0, decline=1.0)
+    assert _choose(labels, scores, amount=6.0).review < 1.0
+
+
+def test_rows_of_one_score_stand_or_fall_together() -> None:
+    """A budget in the middle of a tie takes none of the tie."""
+    scores = np.array([0.9, 0.8, 0.8, 0.8, 0.7])
+    assert _choose(np.ones(5, dtype=np.bool_), scores, budget=3).review == 0.9
+    assert _choose(np.ones(5, dtype=np.bool_), scores, budget=4).review == 0.8
