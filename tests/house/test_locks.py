@@ -11,6 +11,7 @@ from tests.house.repository import ROOT
 
 LOCKS = {
     "components/requirements.txt": (["training"], []),
+    "components/requirements-deep.txt": (["training", "deep"], ["battery"]),
     "inference/requirements.txt": (["serving"], []),
     "tests/requirements.txt": (["training", "serving"], ["dev"]),
 }
@@ -97,10 +98,25 @@ def test_development_carries_no_torch() -> None:
     assert "torch" not in pins("components/requirements.txt")
 
 
-def test_environments_agree_on_what_they_share() -> None:
-    """A package that development and serving both hold has one version, so tests prove servers."""
-    development, serving = pins("tests/requirements.txt"), pins("inference/requirements.txt")
-    shared = development.keys() & serving.keys()
-    assert {"feast", "kserve", "numpy", "onnxruntime"} <= shared
-    differing = {p: (development[p], serving[p]) for p in shared if development[p] != serving[p]}
+@pytest.mark.parametrize(
+    ("lock", "held"),
+    [
+        ("inference/requirements.txt", {"feast", "kserve", "numpy", "onnxruntime"}),
+        ("components/requirements-deep.txt", {"feast", "lightgbm", "numpy", "onnx", "pytest"}),
+    ],
+)
+def test_environments_agree_on_what_they_share(lock: str, held: set[str]) -> None:
+    """A package that development and another hold has one version, so tests prove both."""
+    development, other = pins("tests/requirements.txt"), pins(lock)
+    shared = development.keys() & other.keys()
+    assert held <= shared
+    differing = {p: (development[p], other[p]) for p in shared if development[p] != other[p]}
     assert differing == {}
+
+
+def test_the_deep_environment_installs_no_triton() -> None:
+    """Torch's compiler for GPUs, a gigabyte, is named for a platform that there is not."""
+    lines = (ROOT / "components/requirements-deep.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("torch==")]
+    named = [line for line in lines if line.startswith("triton==")]
+    assert all("sys_platform == 'never'" in line for line in named)
