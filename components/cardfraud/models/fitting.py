@@ -13,10 +13,12 @@ from cardfraud.models.estimators import (
     RandomForestCore,
 )
 from cardfraud.models.matrix import Float32Matrix
+from cardfraud.models.network_fitting import fit_neural_network
 from cardfraud.models.parameters import (
     EstimatorParameters,
     GradientBoostingParameters,
     LogisticRegressionParameters,
+    NeuralNetworkParameters,
     RandomForestParameters,
 )
 
@@ -47,6 +49,8 @@ def fit_core(
             return _random_forest(parameters, rows, seed, threads)
         case GradientBoostingParameters():
             return _gradient_boosting(parameters, rows, seed, threads)
+        case NeuralNetworkParameters():
+            return fit_neural_network(parameters, features, labels, rows.weight, seed)
         case _:
             raise TypeError(type(parameters))
 

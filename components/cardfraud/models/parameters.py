@@ -1,12 +1,12 @@
 """Hyperparameters of each estimator, with their defaults."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cardfraud.errors import InvalidSetting
 
-PositiveWeight = Literal["balanced"] | float
+PositiveWeight = Literal["balanced"] | Annotated[float, Field(gt=0, le=1e9)]
 
 
 class EstimatorParameters(BaseModel):
@@ -51,10 +51,25 @@ class GradientBoostingParameters(EstimatorParameters):
     equally many rows: the usual 255 leave a handful for all shares above 0."""
 
 
+class NeuralNetworkParameters(EstimatorParameters):
+    """A network of dense layers on piecewise-linear encodings; needs torch to be fitted."""
+
+    hidden: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(64, 32), max_length=4)
+    """Units of each hidden layer."""
+    bins: int = Field(default=32, ge=4, le=256)
+    """Most bins that the encoding lays out for one feature."""
+    epochs: int = Field(default=5, ge=1, le=1000)
+    batch_size: int = Field(default=2048, ge=1)
+    learning_rate: float = Field(default=0.001, gt=0, le=1)
+    """Its peak; it rises over the first tenth of the steps and then falls to 0."""
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+
+
 PARAMETERS: Final[dict[str, type[EstimatorParameters]]] = {
     "logistic_regression": LogisticRegressionParameters,
     "random_forest": RandomForestParameters,
     "gradient_boosting": GradientBoostingParameters,
+    "neural_network": NeuralNetworkParameters,
 }
 ESTIMATORS: Final = tuple(PARAMETERS)
 """Names that :func:`cardfraud.models.training.fit` takes."""

@@ -1,7 +1,7 @@
 """One battery of checks that every estimator must pass."""
 
 import json
-import warnings
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,36 +14,10 @@ from cardfraud.errors import IntegrityError, InvalidFrame, InvalidSetting
 from cardfraud.evaluation.classification import auc_roc
 from cardfraud.models.export import FEATURE_NAMES_KEY
 from cardfraud.models.matrix import Float32Matrix
-from cardfraud.models.parameters import ESTIMATORS
 from cardfraud.models.parity import TOLERANCE, onnx_probability, parity, require_parity
 from cardfraud.models.training import TrainedModel, fit
-from tests.cardfraud.models.data import NAMES, rows
-
-SMALL: dict[str, dict[str, Any]] = {
-    "logistic_regression": {},
-    "random_forest": {"trees": 20},
-    "gradient_boosting": {"trees": 40, "min_samples_leaf": 20},
-}
-TRAIN, VALIDATION, TEST = rows(4_000, 1), rows(2_000, 2), rows(5_000, 3)
-
-
-def train(name: str, **rest: Any) -> TrainedModel:
-    """Fit a small model of one kind."""
-    params = SMALL[name] | rest.pop("params", {})
-    validation = (VALIDATION.x, VALIDATION.y)
-    return fit(name, TRAIN.x, TRAIN.y, **{"params": params, "validation": validation} | rest)
-
-
-@pytest.fixture(scope="module", params=ESTIMATORS)
-def name(request: pytest.FixtureRequest) -> str:
-    """Each estimator's name in turn."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def model(name: str) -> TrainedModel:
-    """A calibrated model of each kind."""
-    return train(name)
+from tests.cardfraud.models.data import NAMES
+from tests.cardfraud.models.small import TEST, TRAIN, VALIDATION, train
 
 
 def test_it_learns(model: TrainedModel) -> None:
@@ -161,18 +135,6 @@ def test_calibration_brings_a_weighted_model_back_to_the_observed_share(name: st
     assert require_parity(calibrated, calibrated.to_onnx(NAMES), TEST.x) <= TOLERANCE
 
 
-def test_constant_features_give_the_share_of_frauds(name: str) -> None:
-    """With nothing to learn from, each row gets about the share of frauds in the training rows."""
-    constant = np.ones_like(TRAIN.x)
-    with warnings.catch_warnings():
-        # LightGBM says that there are no features to split on, which is the point here.
-        warnings.simplefilter("ignore")
-        model = fit(name, constant, TRAIN.y, params=SMALL[name], validation=(constant, TRAIN.y))
-    p = model.predict_probability(constant[:10])
-    assert p == pytest.approx(np.full(10, TRAIN.y.mean()), abs=0.01)
-    assert parity(model, model.to_onnx(NAMES), constant[:10]) <= TOLERANCE
-
-
 def test_parameters_are_json_and_complete(name: str, model: TrainedModel) -> None:
     """The recorded parameters survive JSON and name estimator, seed and calibration."""
     recorded = json.loads(json.dumps(model.parameters))
@@ -248,7 +210,7 @@ def test_parity_is_refused_when_one_row_is_off_by_little(model: TrainedModel, by
 @pytest.mark.parametrize(
     ("estimator", "params", "names"),
     [
-        ("neural_network", {}, "unknown name"),
+        ("support_vector_machine", {}, "unknown name"),
         ("random_forest", {"depth": 3}, r"random_forest\.depth"),
         ("random_forest", {"trees": 0}, r"random_forest\.trees"),
         ("gradient_boosting", {"learning_rate": float("nan")}, "learning_rate"),
@@ -260,6 +222,20 @@ def test_wrong_parameters_are_refused_by_name(
     """An unknown estimator or parameter, or a value out of range, is named in the error."""
     with pytest.raises(InvalidSetting, match=names):
         fit(estimator, TRAIN.x, TRAIN.y, params=params)
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1e30, float("inf"), float("nan"), "heavy"])
+def test_a_weight_that_is_none_is_refused(name: str, weight: object) -> None:
+    """A fraud's weight is ``balanced`` or a positive number that leaves the rest a say."""
+    with pytest.raises(InvalidSetting, match=rf"{name}\.positive_weight"):
+        train(name, params={"positive_weight": weight})
+
+
+def test_without_torch_the_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the estimator's need and the environment that meets it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InvalidSetting, match=r"needs torch.*\.venv-deep"):
+        fit("neural_network", TRAIN.x, TRAIN.y)
 
 
 def test_the_defaults_of_the_forest_are_the_documented_ones() -> None:

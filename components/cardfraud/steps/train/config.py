@@ -17,7 +17,9 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "fraud"
-    algorithm: Literal["logistic_regression", "random_forest", "gradient_boosting"]
+    algorithm: Literal[
+        "logistic_regression", "random_forest", "gradient_boosting", "neural_network"
+    ]
     parameters: dict[str, Any] = {}
     """Parameters that differ from the estimator's defaults."""
     class_weight: Literal["balanced"] | float | None = None
