@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ _LIBRARIES: Final = (
     "polars",
     "scikit-learn",
     "skl2onnx",
+    "torch",
 )
 _PACKAGE: Final = Path(cardfraud.__file__).parent
 
@@ -47,18 +49,23 @@ def code_revision() -> str:
 def lock_digest() -> str:
     """Return the SHA-256 of the lock that the environment was installed from.
 
-    It lies beside the package in a checkout; an image names its digest in
-    ``CARDFRAUD_LOCK_DIGEST``.
+    It lies beside the package in a checkout, a lock of its own for the environment that has torch;
+    an image names its digest in ``CARDFRAUD_LOCK_DIGEST``.
     """
     named = os.environ.get("CARDFRAUD_LOCK_DIGEST")
     if named:
         return named
-    lock = _PACKAGE.parent / "requirements.txt"
+    deep = find_spec("torch") is not None
+    lock = _PACKAGE.parent / ("requirements-deep.txt" if deep else "requirements.txt")
     return sha256_hex(lock.read_bytes()) if lock.is_file() else UNKNOWN
 
 
 def environment() -> dict[str, object]:
-    """Return the interpreter, the platform and the versions of the libraries that matter."""
+    """Return the interpreter, the machine and the versions of the libraries that matter.
+
+    The kind of processor is among them: numerical libraries choose their kernels by it, and the
+    last bits of a sum follow.
+    """
     versions = {}
     for library in _LIBRARIES:
         try:
@@ -68,9 +75,20 @@ def environment() -> dict[str, object]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
+        "processor": processor(),
         "libraries": versions,
         "image_digest": os.environ.get("CARDFRAUD_IMAGE_DIGEST", UNKNOWN),
     }
+
+
+def processor() -> str:
+    """Return the processor's model, as Linux names it, or what Python knows of it elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (models[0] if models else platform.processor()) or UNKNOWN
 
 
 def _git(*arguments: str) -> str | None:
