@@ -169,7 +169,7 @@ def _hashes(
 def _scores(blocks: Sequence[ServedDecisions]) -> list[float | None]:
     scores: list[float | None] = []
     for block in blocks:
-        scores += [None] * len(block) if block.scores is None else block.scores
+        scores.extend([None] * len(block) if block.scores is None else block.scores)
     return scores
 
 

@@ -1,0 +1,142 @@
+import io
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardfraud.contracts.frames import PREDICTION_SCHEMA
+from cardfraud.contracts.telemetry import (
+    PREDICTION_COLUMNS,
+    PREDICTION_SCHEMA_VERSION,
+    Pseudonyms,
+    ServedDecisions,
+    ServedVersions,
+    hashed,
+)
+from cardfraud_inference.telemetry.prediction_table import day_served, encode, has_rows
+
+KEY = b"key"
+VERSIONS = (
+    ServedVersions("stable", "sha256-b", "sha256-p", "sha256:f"),
+    ServedVersions("stable", "sha256-b", "sha256-q", "sha256:f", ("amount", "std")),
+    ServedVersions("canary", "sha256-c", "sha256-q", "sha256:g", ("amount",)),
+)
+EPOCH = datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+moments = st.integers(0, 2**52)
+finite = st.floats(-1e6, 1e6, width=32)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> ServedDecisions:
+    """Decisions of one request, of one, two or several instances."""
+    number, width = draw(st.integers(1, 4)), draw(st.sampled_from([1, 3]))
+    versions = draw(st.sampled_from(VERSIONS))
+
+    def column(values: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(values, min_size=number, max_size=number))
+
+    vector = np.array(column(st.tuples(*[finite] * width)), dtype=np.float32)
+    scores: Any = draw(st.sampled_from([None, list, np.float32]))
+    if scores is not None:
+        given = column(st.floats(0, 1, width=32))
+        scores = given if scores is list else np.array(given, dtype=np.float32)
+    rules = [np.array(column(st.floats(width=64))) for _ in versions.rule_fields]
+    return ServedDecisions(
+        versions=versions,
+        request_id=draw(texts),
+        served_at_us=draw(moments),
+        latency_ms=draw(st.floats(0, 1e4)),
+        transaction_ids=column(texts),
+        event_times_us=column(moments),
+        vector=vector,
+        scores=scores,
+        decisions=column(st.sampled_from(["approve", "review", "decline"])),
+        degraded=column(st.booleans()),
+        ages=column(st.none() | st.floats(0, 1e6)),
+        rule_values=rules,
+        propensity=draw(st.floats(0, 1)),
+    )
+
+
+def rows(blocks: Sequence[ServedDecisions]) -> list[dict[str, Any]]:
+    """What a file must hold, decision by decision."""
+    expected = []
+    for block in blocks:
+        for place, name in enumerate(block.transaction_ids):
+            values = [float(column[place]) for column in block.rule_values]
+            pairs = zip(block.versions.rule_fields, values, strict=True)
+            expected.append(
+                {
+                    "schema_version": PREDICTION_SCHEMA_VERSION,
+                    "request_id": block.request_id,
+                    "transaction_key": hashed(name, KEY),
+                    "event_time": EPOCH + timedelta(microseconds=block.event_times_us[place]),
+                    "served_at": EPOCH + timedelta(microseconds=block.served_at_us),
+                    "track": block.versions.track,
+                    "bundle": block.versions.bundle,
+                    "policy": block.versions.policy,
+                    "feature_set": block.versions.feature_set,
+                    "vector": block.vector[place].tolist(),
+                    "score": None if block.scores is None else float(block.scores[place]),
+                    "decision": block.decisions[place],
+                    "propensity": block.propensity,
+                    "degraded": block.degraded[place],
+                    "age_seconds": block.ages[place],
+                    "latency_ms": block.latency_ms,
+                    "rule_values": [{"name": name, "value": value} for name, value in pairs],
+                }
+            )
+    return expected
+
+
+@given(st.lists(requests(), max_size=6))
+def test_a_file_holds_each_decision_as_it_was_served(blocks: list[ServedDecisions]) -> None:
+    """Requests of one or many, with and without scores, of several versions, in any mixture."""
+    content = encode(blocks, Pseudonyms(KEY), lambda: None)
+    frame = pl.read_parquet(io.BytesIO(content))
+    assert tuple(frame.columns) == PREDICTION_COLUMNS
+    assert dict(frame.schema) == PREDICTION_SCHEMA
+    # Compared as text, in which one NaN is like another.
+    assert [str(row) for row in frame.iter_rows(named=True)] == [str(row) for row in rows(blocks)]
+    assert has_rows(content) == bool(blocks)
+
+
+@pytest.mark.parametrize("names", [["4556737586899855"], ["user@example.org", "t-1"]])
+def test_no_identifier_is_in_a_file(names: list[str]) -> None:
+    """What came as an id is nowhere in the bytes, not even in the statistics of a column."""
+    number = len(names)
+    block = ServedDecisions(
+        VERSIONS[0], "request", 1, 1.0, names, [1] * number, np.zeros((number, 2), np.float32),
+        None, ["review"] * number, [False] * number, [None] * number,
+    )  # fmt: skip
+    content = encode([block], Pseudonyms(KEY), lambda: None)
+    assert hashed(names[0], KEY).encode() in content
+    assert not any(name.encode() in content for name in names)
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 (the zone is the strategy's)
+def test_a_day_is_that_of_utc(moment: datetime) -> None:
+    """The partition of a row is the UTC day on which it was served."""
+    us = (moment - EPOCH) // timedelta(microseconds=1)
+    block = ServedDecisions(
+        VERSIONS[0], "r", us, 1.0, [], [], np.zeros((0, 1), np.float32), None, [], [], []
+    )
+    assert day_served(block) == date(moment.year, moment.month, moment.day)
+
+
+def test_encoding_lets_go_of_the_interpreter() -> None:
+    """However many decisions wait, other threads get their turn all the time."""
+    block = ServedDecisions(
+        VERSIONS[1], "r", 1, 1.0, ["a"], [1], np.zeros((1, 2), np.float32), [0.5], ["review"],
+        [False], [None], [np.zeros(1), np.zeros(1)],
+    )  # fmt: skip
+    turns: list[int] = []
+    encode([block] * 5_000, Pseudonyms(KEY), lambda: turns.append(1))
+    assert len(turns) >= 50
