@@ -177,7 +177,7 @@ def _by_versions(blocks: Sequence[ServedDecisions], rest: Callable[[], None]) ->
     """Columns that depend on what decided; blocks that follow each other mostly agree in that."""
     versions: dict[str, list[pa.Array]] = {name: [] for name in _VERSIONS}
     vectors, rule_values = [_no_vectors()], [_no_rule_values()]
-    for _, run in groupby(blocks, key=lambda block: id(block.versions)):
+    for _, run in groupby(blocks, key=lambda block: (id(block.versions), block.vector.shape[1])):
         group = list(run)
         decided = group[0].versions
         rest()
