@@ -10,7 +10,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_object
 from cardfraud.adapters.feature_store import online
+from cardfraud.adapters.feature_store.direct import DirectReader
 from cardfraud.adapters.feature_store.loading import load_feast
 from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
@@ -31,12 +33,26 @@ class FeatureStore:
     :class:`~cardfraud.errors.Unavailable` when the object store or Redis does not answer.
     """
 
+    registry_origin: Origin | None = None
+    """Where :meth:`check` found the registry last; None before the first check."""
+
     def __init__(
-        self, settings: FeatureStoreSettings, object_store_settings: ObjectStoreSettings
+        self,
+        settings: FeatureStoreSettings,
+        object_store_settings: ObjectStoreSettings,
+        *,
+        cache: BundleCache | None = None,
     ) -> None:
-        """Keep the settings."""
+        """Keep the settings.
+
+        Args:
+            settings: project and online store.
+            object_store_settings: where the registry and the offline values are.
+            cache: what the registry is read from while the object store is unavailable.
+        """
         self.settings = settings
         self._objects = ObjectStore(object_store_settings)
+        self._cache = cache
 
     def apply(self) -> None:
         """Create the registry, or bring it to this feature set.
@@ -73,7 +89,10 @@ class FeatureStore:
         expected, name = feature_set_digest(), self._objects.uri(keys.FEAST_REGISTRY)
         registry = Registry()
         with contextlib.suppress(NotFound):
-            registry.ParseFromString(self._objects.get(keys.FEAST_REGISTRY))
+            stored, self.registry_origin = cached_object(
+                self._objects, keys.FEAST_REGISTRY, self._cache
+            )
+            registry.ParseFromString(stored.content)
         found = [
             project.spec.tags.get(DIGEST_TAG, "no digest")
             for project in registry.projects
@@ -162,10 +181,13 @@ class FeatureStore:
     ) -> list[online.OnlineRow]:
         """Do what :meth:`read_online` does without blocking the event loop while Redis works.
 
-        The connection belongs to the event loop of the first call.
+        The connection belongs to the event loop of the first call. The setting ``online_reader``
+        says whether Feast's SDK reads, or we do in its layout.
         """
         if not user_ids:
             return []
+        if self.settings.online_reader == "direct":
+            return await self._direct.read(user_ids, merchant_ids)
         with online.translated(self.settings.online_store):
             response = await self._serving.get_online_features_async(
                 list(online.ALL_STATES), _entities(user_ids, merchant_ids), full_feature_names=True
@@ -212,10 +234,18 @@ class FeatureStore:
                 client.close()
 
     async def close_async(self) -> None:
-        """Close the connection of :meth:`read_online_async`, on its own event loop."""
+        """Close the connections of :meth:`read_online_async`, on their own event loop."""
+        direct = self.__dict__.pop("_direct", None)
+        if direct is not None:
+            await direct.close()
         client = online.connection(self.__dict__.pop("_serving", None), "_client_async")
         if client is not None:
             await client.aclose()
+
+    @cached_property
+    def _direct(self) -> DirectReader:
+        self.check()
+        return DirectReader(self.settings)
 
     @cached_property
     def _serving(self) -> Any:
@@ -233,7 +263,7 @@ class FeatureStore:
         load_feast()
         from cardfraud.adapters.feature_store.configuration import open_store
 
-        return open_store(self.settings, self._objects, offline=offline)
+        return open_store(self.settings, self._objects, offline=offline, cache=self._cache)
 
 
 def _entities(user_ids: Sequence[str], merchant_ids: Sequence[str]) -> dict[str, list[str]]:
