@@ -44,6 +44,10 @@ class ServerSettings(BaseSettings):
     body_timeout_s: Annotated[
         Seconds, Field(description="Seconds in which the whole of a request must have come.")
     ] = 10.0
+    cache_dir: Annotated[
+        Path | None,
+        Field(description="Folder of verified copies, for a start without the object store."),
+    ] = None
     access_log: Annotated[bool, Field(description="Whether each request gets a line.")] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")
@@ -89,12 +93,22 @@ class TransformerSettings(ServerSettings):
     prefix: ClassVar[str] = "CARDFRAUD_TRANSFORMER_"
     model_config = SettingsConfigDict(env_prefix="CARDFRAUD_TRANSFORMER_")
 
-    bundle: Annotated[Digest, Field(description="Digest of the bundle that the predictor serves.")]
-    policy: Annotated[Digest, Field(description="Digest of the policy that decides.")]
+    bundle: Annotated[Digest, Field(description="Digest of the bundle that is served.")]
+    policy: Annotated[
+        Digest,
+        Field(description="Digest of the policy that decides, until tracks.json names another."),
+    ]
+    fused: Annotated[
+        bool,
+        Field(description="Whether the model runs in this process, so that there is no predictor."),
+    ] = False
     predictor_host: Annotated[
         str,
-        Field(pattern=r"^[^/\s]+$", description="host or host:port of the predictor's REST port."),
-    ]
+        Field(
+            pattern=r"^[^/\s]*$",
+            description="host or host:port of the predictor's REST port; of no use when fused.",
+        ),
+    ] = ""
     prediction_log_key: Annotated[
         SecretStr, Field(min_length=16, description="Key of the hashes that stand for ids.")
     ]
@@ -113,6 +127,23 @@ class TransformerSettings(ServerSettings):
     features_timeout_s: Annotated[
         Seconds, Field(description="Seconds for reading the features, likewise.")
     ] = 0.1
+    micro_batch: Annotated[
+        bool,
+        Field(description="Whether reads and predictor calls that coincide go out as one."),
+    ] = True
+    reasons_timeout_s: Annotated[
+        float,
+        Field(ge=0, le=60, description="Seconds for explaining what is not approved; 0: never."),
+    ] = 0.05
+    repeated_entries: Annotated[
+        int,
+        Field(ge=0, description="Answers kept for transactions that are asked again; 0: none."),
+    ] = 20_000
+    repeated_seconds: Annotated[Seconds, Field(description="Seconds that they are kept.")] = 300.0
+    policy_refresh_s: Annotated[
+        float,
+        Field(ge=0, le=3_600, description="Seconds between looks at tracks.json; 0: never."),
+    ] = 10.0
     prediction_log_rows: Annotated[
         int, Field(ge=1, description="Rows after which the prediction log writes a file.")
     ] = 5_000
@@ -125,6 +156,17 @@ class TransformerSettings(ServerSettings):
     prediction_log_drain_s: Annotated[
         Seconds, Field(description="Seconds that writing the rest may take after SIGTERM.")
     ] = 10.0
+    prediction_log_journal: Annotated[
+        Path | None,
+        Field(description="File that counts what a killed process did not write; none: no count."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _a_model(self) -> Self:
+        if not self.fused and not self.predictor_host:
+            msg = "predictor_host must be set, unless fused is"
+            raise ValueError(msg)
+        return self
 
 
 Settings = TypeVar("Settings", bound=ServerSettings)

@@ -1,6 +1,6 @@
 """Tiny real ONNX graphs, and bundles and policies around them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ def logistic(
     *,
     width: int | None = None,
     link: str = "Sigmoid",
+    names: Sequence[str] = FEATURE_NAMES,
 ) -> bytes:
     """Return the graph of a logistic regression on the feature set.
 
@@ -24,14 +25,15 @@ def logistic(
         weights: by feature; the others weigh nothing.
         bias: added to the weighted sum.
         width: columns of the input, in place of as many as there are features.
+        names: of the inputs, in order.
         link: operator from the sum to the output; ``Identity`` gives no probabilities.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
-    columns = len(FEATURE_NAMES) if width is None else width
+    columns = len(names) if width is None else width
     matrix = np.zeros((columns, 1), dtype=np.float32)
     for name, weight in weights.items():
-        matrix[FEATURE_NAMES.index(name)] = weight
+        matrix[list(names).index(name)] = weight
     constants: dict[str, NDArray[Any]] = {
         "weights": matrix,
         "bias": np.array([bias], dtype=np.float32),
@@ -59,6 +61,12 @@ def tiny_graph() -> bytes:
     """Return a graph that depends on the request, the user's state and the merchant's."""
     weights = {"amount": 0.01, "total_transactions": 0.1, "avg_amount": -0.01}
     return logistic(weights | {"merchant_count_7d": 0.2}, bias=-3.0)
+
+
+def few_inputs_graph(names: Sequence[str]) -> bytes:
+    """Return the graph of a logistic regression on some of the features, in the order given."""
+    weights = {"amount": 0.01, "total_transactions": 0.1, "avg_amount": -0.01}
+    return logistic(weights | {"merchant_count_7d": 0.2}, bias=-5.0, names=names)
 
 
 def tiny_files() -> dict[str, bytes]:

@@ -79,21 +79,23 @@ def transformer(
     *,
     bundle: str,
     policy: str,
-    predictor_at: Address,
+    predictor_at: Address | None,
     name: str = "transformer",
     **settings: str,
 ) -> Part:
-    """Return a transformer before a predictor; its clock replays."""
+    """Return a transformer before a predictor, or with the model inside; its clock replays."""
     given = {
         "bundle": bundle,
         "policy": policy,
-        "predictor_host": predictor_at.host,
+        **({"fused": "true"} if predictor_at is None else {"predictor_host": predictor_at.host}),
         "prediction_log_key": LOG_KEY,
         "prediction_log_seconds": "0.5",
         "clock": "replay",
         # Two cores run everything here, and a deadline missed by chance would be another test.
         "predictor_timeout_s": "5",
         "features_timeout_s": "5",
+        # Most tests ask about one transaction again and again, and want an answer each time.
+        "repeated_entries": "0",
     }
     return _server(name, "transformer", address, storage, given | settings)
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from cardfraud.contracts.scoring import FeatureHealth
 from cardfraud.contracts.transactions import Transaction
+from cardfraud.errors import IntegrityError
 from cardfraud.features import health, online, values
+from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.features.merchant_state import MerchantState
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import StreamView
@@ -49,7 +51,7 @@ class Assembly:
 
     Attributes:
         values: [N] float64 by feature name, NaN where there is no value; rules read these.
-        vector: [N, F] float32, defaults filled in; the model reads this.
+        vector: [N, F] float32, defaults filled in, in the order of ``FEATURE_NAMES``.
         health: of each transaction's features.
     """
 
@@ -60,6 +62,23 @@ class Assembly:
     def row(self, index: int) -> dict[str, float]:
         """Values of one transaction."""
         return {name: float(column[index]) for name, column in self.values.items()}
+
+
+def positions(names: Sequence[str]) -> NDArray[np.intp] | None:
+    """Return where a model's inputs stand in an assembly's vector; None where both are the same.
+
+    A model may read some of the features only, in an order of its own.
+
+    Raises:
+        IntegrityError: a name is no feature, or stands twice.
+    """
+    unknown = [name for name in names if name not in FEATURE_NAMES]
+    if unknown or len(set(names)) != len(names):
+        wrong = unknown[0] if unknown else "a name stands twice"
+        raise IntegrityError("signature.json: inputs", "names of features, each once", wrong)
+    if tuple(names) == FEATURE_NAMES:
+        return None
+    return np.array([FEATURE_NAMES.index(name) for name in names], dtype=np.intp)
 
 
 def assemble(transactions: Sequence[Transaction], states: Sequence[StateRow]) -> Assembly:

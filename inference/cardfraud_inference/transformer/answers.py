@@ -1,24 +1,24 @@
-"""From probabilities to answers, and from answers to rows of the prediction log."""
+"""From probabilities to answers, and from answers to the prediction log."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import SecretStr
 
 from cardfraud.contracts.policy import Policy
 from cardfraud.contracts.scoring import ModelVersion, PolicyVersion, Prediction
-from cardfraud.contracts.telemetry import PredictionRecord, hashed
+from cardfraud.contracts.telemetry import ServedDecisions, ServedVersions
 from cardfraud.contracts.transactions import Transaction
 from cardfraud.scoring.assembly import Assembly
-from cardfraud.scoring.decision import decide
+from cardfraud.scoring.decision import Verdict, decide, rule_fields
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Served:
     """What this process serves, verified.
 
@@ -27,14 +27,59 @@ class Served:
         policy: that decides.
         policy_version: as each answer names it.
         feature_set: digest of the feature definitions.
-        log_key: key of the hashes that stand for ids.
+        inputs: names of the model's inputs, in order.
+        positions: where they stand in an assembly's vector; None where both are the same.
     """
 
     model: ModelVersion
     policy: Policy
     policy_version: PolicyVersion
     feature_set: str
-    log_key: SecretStr
+    inputs: tuple[str, ...]
+    positions: NDArray[np.intp] | None
+
+    def under(self, policy: Policy, digest: str) -> Served:
+        """Return the same with another policy."""
+        return replace(self, policy=policy, policy_version=PolicyVersion(version=digest))
+
+    def vector(self, assembly: Assembly) -> NDArray[np.float32]:
+        """Return the model's input, [N, F] float32 in the signature's order."""
+        whole = assembly.vector
+        return whole if self.positions is None else whole.take(self.positions, axis=1)
+
+    @cached_property
+    def versions(self) -> ServedVersions:
+        """The same for the prediction log."""
+        return ServedVersions(
+            track=self.model.track,
+            bundle=self.model.version,
+            policy=self.policy_version.version,
+            feature_set=self.feature_set,
+            rule_fields=rule_fields(self.policy),
+        )
+
+
+def verdicts(
+    policy: Policy, assembly: Assembly, scores: NDArray[np.float32] | None
+) -> list[Verdict]:
+    """Decide each of N transactions.
+
+    Args:
+        policy: that decides.
+        assembly: their features.
+        scores: [N] float32; None where rules alone decide.
+    """
+    probabilities = [None] * len(assembly.health) if scores is None else scores.tolist()
+    values = {name: column.tolist() for name, column in assembly.values.items()}
+    return [
+        decide(
+            policy,
+            probability,
+            {name: column[index] for name, column in values.items()},
+            degraded=assembly.health[index].degraded,
+        )
+        for index, probability in enumerate(probabilities)
+    ]
 
 
 def predictions(
@@ -42,32 +87,24 @@ def predictions(
     transactions: Sequence[Transaction],
     assembly: Assembly,
     scores: NDArray[np.float32] | None,
+    decided: Sequence[Verdict],
 ) -> list[Prediction]:
-    """Decide each of N transactions.
-
-    Args:
-        served: model and policy.
-        transactions: N transactions.
-        assembly: their features.
-        scores: [N] float32; None where rules alone decide.
-    """
-    answers: list[Prediction] = []
-    for index, transaction in enumerate(transactions):
-        probability = None if scores is None else float(scores[index])
-        health = assembly.health[index]
-        verdict = decide(served.policy, probability, assembly.row(index), degraded=health.degraded)
-        answers.append(
-            Prediction(
-                transaction_id=transaction.transaction_id,
-                probability=probability,
-                decision=verdict.decision,
-                reasons=verdict.reasons,
-                model=served.model,
-                policy=served.policy_version,
-                features=health,
-            )
+    """Return the answer to each of N transactions."""
+    probabilities = [None] * len(decided) if scores is None else scores.tolist()
+    return [
+        Prediction(
+            transaction_id=transaction.transaction_id,
+            probability=probability,
+            decision=verdict.decision,
+            reasons=verdict.reasons,
+            model=served.model,
+            policy=served.policy_version,
+            features=health,
         )
-    return answers
+        for transaction, probability, verdict, health in zip(
+            transactions, probabilities, decided, assembly.health, strict=True
+        )
+    ]
 
 
 def to_tensors(answers: Sequence[Prediction]) -> dict[str, NDArray[Any]]:
@@ -83,36 +120,29 @@ def to_tensors(answers: Sequence[Prediction]) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def records(
+def for_the_log(
     served: Served,
     transactions: Sequence[Transaction],
     assembly: Assembly,
+    scores: NDArray[np.float32] | None,
     answers: Sequence[Prediction],
     *,
     request_id: str,
     served_at_us: int,
     latency_ms: float,
-) -> list[PredictionRecord]:
-    """Return the rows of the prediction log of one request."""
-    key = served.log_key.get_secret_value().encode()
-    vector = np.ascontiguousarray(assembly.vector, dtype="<f4")
-    return [
-        PredictionRecord(
-            request_id=request_id,
-            transaction_key=hashed(transaction.transaction_id, key),
-            event_time_us=transaction.event_time_us,
-            served_at_us=served_at_us,
-            track=served.model.track,
-            bundle=served.model.version,
-            policy=served.policy_version.version,
-            feature_set=served.feature_set,
-            vector=vector[index].tobytes(),
-            score=answer.probability,
-            decision=answer.decision.value,
-            propensity=1.0,
-            degraded=answer.features.degraded,
-            age_seconds=answer.features.age_seconds,
-            latency_ms=latency_ms,
-        )
-        for index, (transaction, answer) in enumerate(zip(transactions, answers, strict=True))
-    ]
+) -> ServedDecisions:
+    """Return the decisions of one request as the prediction log takes them."""
+    return ServedDecisions(
+        versions=served.versions,
+        request_id=request_id,
+        served_at_us=served_at_us,
+        latency_ms=latency_ms,
+        transaction_ids=[one.transaction_id for one in transactions],
+        event_times_us=[one.event_time_us for one in transactions],
+        vector=served.vector(assembly),
+        scores=scores,
+        decisions=[one.decision.value for one in answers],
+        degraded=[one.features.degraded for one in answers],
+        ages=[one.features.age_seconds for one in answers],
+        rule_values=[assembly.values[name] for name in served.versions.rule_fields],
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,22 +14,25 @@ import structlog
 from kserve import InferRequest, InferResponse, Model
 from numpy.typing import NDArray
 
-from cardfraud.adapters.feature_store import FeatureStore, FeatureStoreSettings, OnlineRow
-from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
+from cardfraud.adapters.feature_store import OnlineRow
+from cardfraud.contracts.bundle import InputColumn
 from cardfraud.contracts.policy import WhenPredictorFails
 from cardfraud.contracts.scoring import FeatureHealth, Prediction
 from cardfraud.contracts.transactions import Transaction
-from cardfraud.errors import CardfraudError
+from cardfraud.errors import Unavailable
 from cardfraud.scoring.assembly import Assembly, assemble, assemble_without_state
 from cardfraud_inference.settings import TransformerSettings
 from cardfraud_inference.telemetry import metrics
-from cardfraud_inference.telemetry.prediction_log import PredictionLog
-from cardfraud_inference.transformer.answers import Served, predictions, records, to_tensors
-from cardfraud_inference.transformer.predictor_client import (
-    PredictorClient,
-    PredictorFailed,
-    within,
+from cardfraud_inference.transformer.answers import (
+    Served,
+    for_the_log,
+    predictions,
+    to_tensors,
+    verdicts,
 )
+from cardfraud_inference.transformer.opening import Opened, open_all
+from cardfraud_inference.transformer.predictor_client import PredictorFailed
+from cardfraud_inference.transformer.repeated import Claim, RepeatedAnswers
 from cardfraud_inference.transformer.requests import (
     OUTPUTS,
     REQUIRED,
@@ -35,7 +40,6 @@ from cardfraud_inference.transformer.requests import (
     happened_long_ago,
     read_transactions,
 )
-from cardfraud_inference.transformer.verification import verify
 from cardfraud_inference.transport.request import current
 from cardfraud_inference.transport.tensors import respond
 
@@ -49,31 +53,67 @@ class Work:
     """A request on its way.
 
     Attributes:
-        transactions: N, checked.
         request: of v2 or gRPC; None for v1.
-        assembly: their features.
+        claim: which of its transactions are answered anew, and how the others get their answer.
+        fresh: those that are, N of them.
+        served: model and policy that answer them, however soon there are others.
+        assembly: their features; None where there are none to answer.
         stored: whether the feature store could be read.
         scores: [N] float32; None where rules alone decide.
     """
 
-    transactions: list[Transaction]
     request: InferRequest | None
-    assembly: Assembly
-    stored: bool
-    scores: NDArray[np.float32] | None = field(default=None)
+    claim: Claim
+    fresh: list[Transaction]
+    served: Served
+    assembly: Assembly | None = None
+    stored: bool = True
+    scores: NDArray[np.float32] | None = None
 
 
 class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
-    """One track: a bundle's predictor, a policy, the feature store, and the prediction log."""
+    """One track: a model, a policy, the feature store, and the prediction log."""
 
     def __init__(self, settings: TransformerSettings) -> None:
         """Keep the settings; nothing is connected before :meth:`open`."""
         super().__init__(settings.model_name, return_response_headers=True)
         self._settings = settings
-        self._objects = ObjectStore(ObjectStoreSettings())
-        self._features = FeatureStore(FeatureStoreSettings(), ObjectStoreSettings())
-        self._prediction_log: PredictionLog | None = None
-        self._predictor: PredictorClient | None = None
+        self._repeated = RepeatedAnswers(settings.repeated_entries, settings.repeated_seconds)
+        self._opened: Opened | None = None
+
+    @property
+    def opened(self) -> Opened:
+        """What is held while it serves."""
+        if self._opened is None:
+            raise Unavailable(f"model {self.name}", "it is not open")
+        return self._opened
+
+    @property
+    def inputs(self) -> tuple[InputColumn, ...]:
+        """Inputs of the model, in order."""
+        return self.opened.signature.inputs
+
+    @property
+    def version(self) -> str:
+        """Bundle digest."""
+        return self.opened.served.model.version
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which the policy has a transaction reviewed."""
+        return self.opened.served.policy.thresholds.review
+
+    async def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return [N] probabilities of [N, F] features.
+
+        Raises:
+            PredictorFailed: there is no usable answer in time.
+        """
+        try:
+            return await self.opened.model.score(features, current().headers)
+        except PredictorFailed as error:
+            metrics.PREDICTOR_ERRORS.labels(error.kind).inc()
+            raise
 
     async def open(self) -> None:
         """Verify bundle, policy and feature store, and connect.
@@ -83,42 +123,14 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             Unavailable: the object store or Redis does not answer.
             NotFound: there is no such bundle or policy.
         """
-        settings = self._settings
-        self._served: Served = verify(settings, self._objects, self._features)
-        # The first read connects and compiles; a request that paid for it would miss its deadline.
-        await self._features.read_online_async(["-"], ["-"])
-        self._predictor = PredictorClient(
-            settings.predictor_host,
-            settings.model_name,
-            timeout_s=settings.predictor_timeout_s,
-            version=settings.bundle,
-        )
-        self._prediction_log = PredictionLog(
-            self._objects,
-            settings.model_name,
-            rows=settings.prediction_log_rows,
-            seconds=settings.prediction_log_seconds,
-            capacity=settings.prediction_log_queue,
-        )
-        metrics.SERVING.labels(
-            "transformer",
-            settings.track,
-            settings.bundle,
-            settings.policy,
-            self._served.feature_set,
-        ).set(1)
-        _log.info("verified", bundle=settings.bundle, policy=settings.policy, track=settings.track)
+        self._opened = await open_all(self._settings)
         self.ready = True
 
     async def close(self) -> None:
         """Write the rest of the prediction log and close the connections."""
-        await self._features.close_async()
-        if self._predictor is not None:
-            await self._predictor.close()
-        if self._prediction_log is not None:
-            await asyncio.to_thread(
-                self._prediction_log.close, self._settings.prediction_log_drain_s
-            )
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Metadata of v2."""
@@ -149,24 +161,21 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         with metrics.stage("parse"):
             transactions = read_transactions(payload)
             check_deployment(transactions, settings.currency, settings.clock)
-        with metrics.stage("features"):
-            rows = await self._read(transactions)
-        with metrics.stage("assemble"):
-            assembly = (
-                assemble_without_state(transactions)
-                if rows is None
-                else await _assembled(transactions, rows)
-            )
-            health = tuple(
-                self._by_clock(one, transaction)
-                for one, transaction in zip(assembly.health, transactions, strict=True)
-            )
-        return Work(
-            transactions,
-            payload if isinstance(payload, InferRequest) else None,
-            replace(assembly, health=health),
-            stored=rows is not None,
+        claim = self._repeated.claim(transactions)
+        work = Work(
+            request=payload if isinstance(payload, InferRequest) else None,
+            claim=claim,
+            fresh=[transactions[position] for position in claim.fresh],
+            served=self.opened.served,
         )
+        if not work.fresh:
+            return work
+        with self._forgotten_if_it_fails(work):
+            with metrics.stage("features"):
+                rows = await self.opened.states.read(work.fresh)
+            with metrics.stage("assemble"):
+                assembly = await _assembled(work.fresh, rows)
+            return replace(work, assembly=self._by_clock(work, assembly), stored=rows is not None)
 
     async def predict(
         self,
@@ -174,25 +183,28 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         headers: dict[str, str] | None = None,
         response_headers: dict[str, str] | None = None,
     ) -> Work:
-        """Ask the predictor, unless there is nothing to ask it about.
+        """Ask the model, unless there is nothing to ask it about.
 
         Raises:
             PredictorFailed: it did not answer, and the policy says that this is an error.
         """
         del headers, response_headers
-        if not payload.stored:
+        if payload.assembly is None or not payload.stored:
             return payload
-        assert self._predictor is not None  # noqa: S101 (open sets it; for the type checker)
-        try:
-            with metrics.stage("predict"):
-                scores = await self._predictor.score(payload.assembly.vector, current().headers)
-        except PredictorFailed as error:
-            metrics.PREDICTOR_ERRORS.labels(error.kind).inc()
-            _log.warning("predictor failed", kind=error.kind, reason=error.reason)
-            if self._served.policy.when_predictor_fails is WhenPredictorFails.UNAVAILABLE:
-                raise
-            return payload
-        return replace(payload, scores=scores)
+        with self._forgotten_if_it_fails(payload):
+            vector = payload.served.vector(payload.assembly)
+            try:
+                with metrics.stage("predict"):
+                    scores = await self.opened.model.score(vector, current().headers)
+            except PredictorFailed as error:
+                metrics.PREDICTOR_ERRORS.labels(error.kind).inc()
+                _log.warning("predictor failed", kind=error.kind, reason=error.reason)
+                policy = payload.served.policy
+                if policy.when_predictor_fails is WhenPredictorFails.UNAVAILABLE:
+                    metrics.RUNG.labels("unavailable").inc(len(payload.fresh))
+                    raise
+                return payload
+            return replace(payload, scores=scores)
 
     async def postprocess(
         self,
@@ -202,79 +214,93 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
     ) -> dict[str, Any] | InferResponse:
         """Decide, log, and build the answer."""
         del headers
-        context, served = current(), self._served
-        with metrics.stage("decide"):
-            answers = predictions(served, result.transactions, result.assembly, result.scores)
-            body: dict[str, Any] | InferResponse
-            if result.request is None:
-                body = {"predictions": [one.model_dump(mode="json") for one in answers]}
-            else:
-                version = served.model.version
-                tensors = to_tensors(answers)
-                body = respond(result.request, version, context.request_id, tensors)
+        with self._forgotten_if_it_fails(result), metrics.stage("decide"):
+            answered = await self._answered(result)
+        answers = await _in_order(result.claim, answered)
+        served = result.served
         if response_headers is not None:
             response_headers["x-fraud-track"] = served.model.track
-        self._tell(result, answers)
-        return body
+        if answered:
+            self._tell(result, answered)
+        if result.request is None:
+            return {"predictions": [one.model_dump(mode="json") for one in answers]}
+        version, request_id = served.model.version, current().request_id
+        return respond(result.request, version, request_id, to_tensors(answers))
 
-    def _tell(self, work: Work, answers: list[Prediction]) -> None:
-        context, track = current(), self._served.model.track
-        metrics.STAGE_MILLISECONDS.labels("total").observe(context.milliseconds)
+    async def _answered(self, work: Work) -> list[Prediction]:
+        """Answer what is fresh, and settle it for whoever waits for the same."""
+        if work.assembly is None:
+            return []
+        decided = verdicts(work.served.policy, work.assembly, work.scores)
+        for verdict in decided:
+            metrics.count_rules(verdict)
+        if work.scores is not None and self.opened.explanations is not None:
+            vector = work.served.vector(work.assembly)
+            decided = await self.opened.explanations.added(decided, work.assembly, vector)
+        answers = predictions(work.served, work.fresh, work.assembly, work.scores, decided)
+        self._repeated.settle(work.claim, answers)
+        return answers
+
+    def _tell(self, work: Work, answers: Sequence[Prediction]) -> None:
+        context, track = current(), work.served.model.track
+        milliseconds = context.milliseconds
+        metrics.STAGE_MILLISECONDS.labels("total").observe(milliseconds)
         metrics.INSTANCES.inc(len(answers))
         for answer in answers:
-            metrics.DECISIONS.labels(track, answer.decision.value).inc()
-            if answer.probability is not None:
-                metrics.SCORE.labels(track).observe(answer.probability)
-            _count_health(answer.features)
-        assert self._prediction_log is not None  # noqa: S101 (open sets it; for the type checker)
-        self._prediction_log.add(
-            records(
-                self._served,
-                work.transactions,
+            metrics.count_answer(track, answer, stored=work.stored)
+        assert work.assembly is not None  # noqa: S101 (there are answers; for the type checker)
+        self.opened.prediction_log.add(
+            for_the_log(
+                work.served,
+                work.fresh,
                 work.assembly,
+                work.scores,
                 answers,
                 request_id=context.request_id,
                 served_at_us=time.time_ns() // 1_000,
-                latency_ms=context.milliseconds,
+                latency_ms=milliseconds,
             )
         )
 
-    async def _read(self, transactions: list[Transaction]) -> list[OnlineRow] | None:
-        """State of each transaction; None when the store did not answer in time."""
-        users = [one.user_id for one in transactions]
-        merchants = [one.merchant_id for one in transactions]
+    def _by_clock(self, work: Work, assembly: Assembly) -> Assembly:
+        """Mark what happened too long ago for a server whose clock is live."""
+        clock = self._settings.clock
+        late = [happened_long_ago(transaction, clock) for transaction in work.fresh]
+        if not any(late):
+            return assembly
+        health: list[FeatureHealth] = [
+            one.model_copy(update={"degraded": True}) if behind else one
+            for one, behind in zip(assembly.health, late, strict=True)
+        ]
+        return replace(assembly, health=tuple(health))
+
+    @contextmanager
+    def _forgotten_if_it_fails(self, work: Work) -> Iterator[None]:
+        """Keep no claim on answers that do not come: others wait for them."""
         try:
-            async with asyncio.timeout(within(self._settings.features_timeout_s, len(users))):
-                return await self._features.read_online_async(users, merchants)
-        except TimeoutError:
-            kind = "timeout"
-        except CardfraudError as error:
-            kind = type(error).__name__
-        metrics.FEATURE_STORE_ERRORS.labels(kind).inc()
-        _log.warning("feature store failed", kind=kind)
-        return None
-
-    def _by_clock(self, health: FeatureHealth, transaction: Transaction) -> FeatureHealth:
-        if not happened_long_ago(transaction, self._settings.clock):
-            return health
-        return health.model_copy(update={"degraded": True})
+            yield
+        except BaseException as error:
+            reason = (
+                error if isinstance(error, Exception) else Unavailable("answer", "it was ended")
+            )
+            self._repeated.forget(work.fresh, work.claim, reason)
+            raise
 
 
-async def _assembled(transactions: list[Transaction], rows: list[OnlineRow]) -> Assembly:
+async def _in_order(claim: Claim, answered: Sequence[Prediction]) -> list[Prediction]:
+    """Return the answers to a whole request; those of others are waited for."""
+    own = dict(zip(claim.fresh, answered, strict=True))
+    return [
+        # Shielded: whoever asked first goes on when somebody else stops waiting.
+        own[position] if position in own else await asyncio.shield(answer)
+        for position, answer in enumerate(claim.given)
+    ]
+
+
+async def _assembled(transactions: list[Transaction], rows: list[OnlineRow] | None) -> Assembly:
     """Assemble here what takes a millisecond, in a thread what would hold other requests up."""
+    if rows is None:
+        return assemble_without_state(transactions)
     if len(rows) <= INLINE_ROWS:
         return assemble(transactions, rows)
     return await asyncio.to_thread(assemble, transactions, rows)
-
-
-def _count_health(health: FeatureHealth) -> None:
-    for entity in health.missing:
-        metrics.MISSING.labels(entity).inc()
-    for view in health.stale:
-        metrics.STALE.labels(view).inc()
-    if health.late:
-        metrics.LATE.inc()
-    if health.degraded:
-        metrics.DEGRADED.inc()
-    if health.age_seconds is not None:
-        metrics.FEATURE_AGE_SECONDS.observe(health.age_seconds)

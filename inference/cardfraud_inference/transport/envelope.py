@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import orjson
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardfraud.contracts.scoring import MAX_BODY_BYTES, TooLarge
 from cardfraud.errors import InvalidInput
 from cardfraud_inference.telemetry import metrics
+from cardfraud_inference.transport.faces import JSON, Face, Faces, Reply
 from cardfraud_inference.transport.faults import fault_of
 from cardfraud_inference.transport.request import REQUEST_ID, RequestContext, begin
 
@@ -44,9 +46,12 @@ class ClientGoneError(Exception):
 class Envelope:
     """ASGI middleware; the innermost place that every request and every answer passes."""
 
-    def __init__(self, app: ASGIApp, *, access_log: bool, body_timeout_s: float) -> None:
-        """Wrap an application."""
+    def __init__(
+        self, app: ASGIApp, *, faces: Faces, access_log: bool, body_timeout_s: float
+    ) -> None:
+        """Wrap an application, which answers whatever the faces do not."""
         self._app = app
+        self._faces = faces
         self._body_timeout_s = body_timeout_s
         self._access_log = access_log
 
@@ -61,19 +66,24 @@ class Envelope:
         }
         context = begin(headers)
         answer = _Answer(send, context)
+        face = self._faces.find(scope["path"])
         try:
-            if scope["method"] == "POST":
-                receive = await self._whole_body(headers, receive)
-            await self._app(scope, receive, answer.send)
+            body = await self._whole_body(headers, receive) if scope["method"] == "POST" else b""
+            if face is None:
+                await self._app(scope, _again(body, receive), answer.send)
+            elif scope["method"] == face.method:
+                await answer.reply(await face.answer(body, headers))
+            else:
+                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)  # noqa: TRY301 (answered below)
         except ClientGoneError:
             answer.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 (the last place that can answer; it is logged)
             await answer.fault(error)
         finally:
-            self._record(scope, context, answer.status)
+            self._record(scope, context, answer.status, face)
 
-    async def _whole_body(self, headers: Mapping[str, str], receive: Receive) -> Receive:
-        """Read the body; return what gives it again.
+    async def _whole_body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """Read the body.
 
         Raises:
             TooLarge: it is longer than a request may be, or says so.
@@ -86,18 +96,14 @@ class Envelope:
             raise TooLarge("bytes", MAX_BODY_BYTES, int(declared[:20]))
         try:
             async with asyncio.timeout(self._body_timeout_s):
-                body = await _read(receive)
+                return await _read(receive)
         except TimeoutError:
             raise TooSlow(self._body_timeout_s) from None
-        whole: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def replay() -> Message:
-            return whole.pop() if whole else await receive()
-
-        return replay
-
-    def _record(self, scope: Scope, context: RequestContext, status: int) -> None:
-        protocol = _protocol(scope["path"])
+    def _record(
+        self, scope: Scope, context: RequestContext, status: int, face: Face | None
+    ) -> None:
+        protocol = "other" if face is None or face.method == "GET" else face.protocol
         metrics.REQUESTS.labels(protocol, str(status)).inc()
         if self._access_log and protocol != "other":
             _log.info(
@@ -108,6 +114,16 @@ class Envelope:
                 milliseconds=round(context.milliseconds, 3),
                 **{name.replace("-", "_"): value for name, value in context.headers.items()},
             )
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was read, and then whatever comes."""
+    whole: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return replay
 
 
 class _Answer:
@@ -125,12 +141,23 @@ class _Answer:
             message["headers"] = [*message.get("headers", ()), mark]
         await self._send(message)
 
+    async def reply(self, reply: Reply) -> None:
+        headers = [
+            (b"content-type", reply.media_type.encode()),
+            (b"content-length", str(len(reply.content)).encode()),
+        ]
+        headers += [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+        await self.send(
+            {"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": reply.content})
+
     async def fault(self, error: Exception) -> None:
         fault = fault_of(error, self._context.request_id)
         if self._begun:  # half an answer cannot be taken back
             return
         content = orjson.dumps(fault.body(self._context.request_id))
-        headers = [(b"content-type", b"application/json")]
+        headers = [(b"content-type", JSON.encode())]
         headers.append((b"content-length", str(len(content)).encode()))
         if fault.status == HTTPStatus.REQUEST_TIMEOUT:  # the rest of the body may still come
             headers.append((b"connection", b"close"))
@@ -153,9 +180,3 @@ async def _read(receive: Receive) -> bytes:
     if size > MAX_BODY_BYTES:
         raise TooLarge("bytes", MAX_BODY_BYTES, size)
     return b"".join(parts)
-
-
-def _protocol(path: str) -> str:
-    if path.endswith((":predict", "/infer")):
-        return "v1" if path.startswith("/v1/") else "v2"
-    return "other"

@@ -1,4 +1,4 @@
-"""REST: KServe's server with our own predict and infer routes, limits, errors and access log.
+"""REST: KServe's server with our own faces, limits, errors and access log.
 
 The routes of KServe that load, unload and explain are left out: the first two would let anybody
 who reaches the port take the model away.
@@ -6,14 +6,12 @@ who reaches the port take the model away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from kserve.errors import ModelNotReady
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import V1Endpoints
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
@@ -22,13 +20,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cardfraud.errors import Unavailable
-from cardfraud_inference.transport.documents import parse_json
 from cardfraud_inference.transport.envelope import Envelope
+from cardfraud_inference.transport.faces import JSON, Faces
 from cardfraud_inference.transport.faults import fault_of
 from cardfraud_inference.transport.request import current
-from cardfraud_inference.transport.tensors import JSON_LENGTH, decode_request
-
-_JSON = "application/json"
 
 
 class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
@@ -73,13 +68,13 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         app.add_api_route("/v2/models", v2.models)
         app.add_api_route("/v2/models/{model_name}", v2.model_metadata)
         app.add_api_route("/v2/models/{model_name}/ready", v2.model_ready)
-        # Starlette's routes: FastAPI would take the body apart before our errors can apply.
-        app.add_route("/v1/models/{model_name}:predict", self._predict, methods=["POST"])
-        app.add_route("/v2/models/{model_name}/infer", self._infer, methods=["POST"])
 
     def _add_middlewares(self, app: FastAPI) -> None:
         app.add_middleware(
-            Envelope, access_log=self._access_log, body_timeout_s=self._body_timeout_s
+            Envelope,
+            faces=Faces(self.dataplane),
+            access_log=self._access_log,
+            body_timeout_s=self._body_timeout_s,
         )
 
     def _add_exception_handlers(self, app: FastAPI) -> None:
@@ -87,47 +82,12 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         app.add_exception_handler(HTTPException, _answer_fault)
         app.add_exception_handler(RequestValidationError, _answer_invalid)
 
-    async def _predict(self, request: Request) -> Response:
-        name = await self._ready_model(request)
-        payload = parse_json(await request.body())
-        answer, headers = await self.dataplane.infer(name, payload, _headers(request))
-        return _json(answer, headers)
-
-    async def _infer(self, request: Request) -> Response:
-        name = await self._ready_model(request)
-        headers = _headers(request)
-        infer_request = decode_request(await request.body(), headers.get(JSON_LENGTH), name)
-        response, more = await self.dataplane.infer(name, infer_request, headers)
-        answer, json_length = response.to_rest()
-        if json_length is None:
-            return _json(answer, more)
-        return Response(
-            answer,
-            media_type="application/octet-stream",
-            headers={**more, JSON_LENGTH: str(json_length)},
-        )
-
-    async def _ready_model(self, request: Request) -> str:
-        name = str(request.path_params["model_name"])
-        if not await self.dataplane.model_ready(name, True):  # noqa: FBT003 (KServe's signature)
-            raise ModelNotReady(name)
-        return name
-
-
-def _headers(request: Request) -> dict[str, str]:
-    return dict(request.headers.items())
-
-
-def _json(answer: Any, headers: Mapping[str, str]) -> Response:
-    content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(content, media_type=_JSON, headers=dict(headers))
-
 
 async def _answer_fault(request: Request, error: Exception) -> Response:
     del request
     fault = fault_of(error, current().request_id)
     content = orjson.dumps(fault.body(current().request_id))
-    return Response(content, status_code=fault.status, media_type=_JSON)
+    return Response(content, status_code=fault.status, media_type=JSON)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

@@ -1,0 +1,150 @@
+"""Micro-batching: what goes out together, and that nobody gets another one's answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from cardfraud_inference.transformer.batching import MicroBatcher
+
+Work = Callable[[list[int]], Awaitable[Sequence[Any]]]
+
+
+class Slow:
+    """Doubles numbers when it is told to; remembers the batches."""
+
+    def __init__(self) -> None:
+        """Begin with a closed gate."""
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+
+    async def __call__(self, items: list[int]) -> list[int]:
+        """Wait for the gate, then answer."""
+        self.batches.append(items)
+        await self.gate.wait()
+        return [2 * item for item in items]
+
+
+def test_what_comes_meanwhile_goes_out_as_one() -> None:
+    """The first call starts at once; the others are one batch, and each gets its own rows back."""
+
+    async def run() -> None:
+        work = Slow()
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=100)
+        calls = [asyncio.create_task(batcher([10 * i, 10 * i + 1])) for i in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert work.batches == [[0, 1]]
+        work.gate.set()
+        answers = await asyncio.gather(*calls)
+        assert answers == [[20 * i, 20 * i + 2] for i in range(5)]
+        assert work.batches == [[0, 1], [10, 11, 20, 21, 30, 31, 40, 41]]
+
+    asyncio.run(run())
+
+
+def test_a_batch_holds_so_many_items_and_no_more() -> None:
+    """Calls are never taken apart; one that is larger by itself goes out alone."""
+
+    async def run() -> None:
+        work = Slow()
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=3)
+        sizes = [1, 2, 2, 7, 1]
+        calls = [asyncio.create_task(batcher(list(range(size)))) for size in sizes]
+        await asyncio.sleep(0)
+        work.gate.set()
+        answers = await asyncio.gather(*calls)
+        assert [len(answer) for answer in answers] == sizes
+        assert [len(batch) for batch in work.batches] == [1, 2, 2, 7, 1]
+
+    asyncio.run(run())
+
+
+def test_an_error_is_for_the_batch_that_failed() -> None:
+    """Its callers get the error; what comes afterwards is answered."""
+
+    async def run() -> None:
+        failing = True
+
+        async def work(items: list[int]) -> list[int]:
+            await asyncio.sleep(0)
+            if failing:
+                raise ConnectionError("away")
+            return items
+
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
+        results = await asyncio.gather(batcher([1]), batcher([2]), return_exceptions=True)
+        assert [type(result) for result in results] == [ConnectionError, ConnectionError]
+        failing = False
+        assert await batcher([3]) == [3]
+
+    asyncio.run(run())
+
+
+def test_an_error_among_the_results_is_for_its_caller_alone() -> None:
+    """Others in the same batch get what they asked for."""
+
+    async def run() -> None:
+        gate = asyncio.Event()
+
+        async def work(items: list[int]) -> list[int | Exception]:
+            await gate.wait()
+            return [ValueError("odd") if item % 2 else item for item in items]
+
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
+        calls = [asyncio.create_task(batcher([item])) for item in (0, 1, 2)]
+        await asyncio.sleep(0)
+        gate.set()
+        first, second, third = await asyncio.gather(*calls, return_exceptions=True)
+        assert (first, third) == ([0], [2])
+        assert isinstance(second, ValueError)
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_gives_up_takes_nobody_along() -> None:
+    """One that waits its turn is left out; one that is under way leaves the others their answer."""
+
+    async def run() -> None:
+        work = Slow()
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
+        calls = [asyncio.create_task(batcher([item])) for item in range(4)]
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        await asyncio.sleep(0)
+        work.gate.set()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(answers[1], asyncio.CancelledError)
+        assert [answers[0], *answers[2:]] == [[0], [4], [6]]
+        assert work.batches == [[0], [2, 3]]
+
+    asyncio.run(run())
+
+
+def test_too_few_results_are_nobodys_answer() -> None:
+    """Rows cannot be told apart then, so that every caller gets an error."""
+
+    async def run() -> None:
+        async def work(items: list[int]) -> list[int]:
+            return items[1:]
+
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
+        with pytest.raises(ValueError, match="1 results for 2 items"):
+            await batcher([1, 2])
+
+    asyncio.run(run())
+
+
+def test_closing_ends_those_that_wait() -> None:
+    """Nobody waits for an answer that cannot come any more."""
+
+    async def run() -> None:
+        batcher: MicroBatcher[int, int] = MicroBatcher(Slow(), under_way=1, most=10)
+        calls = [asyncio.create_task(batcher([item])) for item in range(3)]
+        await asyncio.sleep(0)
+        await batcher.close()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+
+    asyncio.run(run())
