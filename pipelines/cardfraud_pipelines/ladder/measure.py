@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cardfraud.contracts.policy import Decision, Policy
 from cardfraud.evaluation.card_precision import CardPrecision, card_precision
 from cardfraud.evaluation.classification import average_precision
-from cardfraud.scoring.assembly import Assembly
-from cardfraud.scoring.decision import decide
+from cardfraud.scoring.assembly import Assembly, positions
+from cardfraud.scoring.decision import Verdict, decide
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud_pipelines.ladder.requests import Asked
 from cardfraud_pipelines.ladder.result import CARDS_PER_DAY, LadderResult, RungFigures
@@ -69,7 +69,7 @@ def measure(
     """Answer every request on every rung.
 
     Where the model is asked, its probability ranks the cards. Where rules alone decide, their
-    decision does (decline, review, approve), and the larger amount first among equals: what an
+    decision does (decline, review, approve), then how many of them fired, then the amount: what an
     analyst has left to sort by.
 
     Args:
@@ -100,24 +100,33 @@ def measure(
 def _answer(
     subject: Subject, rung: Rung, day: Asked, assembly: Assembly, answers: _Answers
 ) -> None:
-    scores = subject.scorer.score(assembly.vector) if rung.asks_model else None
-    decisions = [
+    vector, where = assembly.vector, positions(subject.scorer.names)
+    scores = None
+    if rung.asks_model:
+        scores = subject.scorer.score(vector if where is None else vector[:, where])
+    verdicts = [
         decide(
             subject.policy,
             None if scores is None else float(scores[index]),
             assembly.row(index),
             degraded=health.degraded,
-        ).decision
+        )
         for index, health in enumerate(assembly.health)
     ]
-    severity = np.array([_SEVERITY[decision] for decision in decisions])
-    answers.stopped.append(severity > 0)
+    answers.stopped.append(np.array([one.decision is not Decision.APPROVE for one in verdicts]))
     answers.told.append(np.array([scores is None or health.degraded for health in assembly.health]))
-    if scores is not None:
-        answers.ranks.append(scores.astype(np.float64))
-    else:
-        amount = np.array([float(one.amount) for one in day.transactions])
-        answers.ranks.append(severity + amount / (1.0 + amount))
+    answers.ranks.append(
+        _ranks_of_rules(day, verdicts) if scores is None else scores.astype(np.float64)
+    )
+
+
+def _ranks_of_rules(day: Asked, verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
+    """Higher for a stricter decision, then for more rules, then for a larger amount, [N]."""
+    decision = np.array([_SEVERITY[one.decision] for one in verdicts], dtype=np.float64)
+    fired = np.array([len(one.fired) for one in verdicts], dtype=np.float64)
+    amount = np.array([float(one.amount) for one in day.transactions])
+    ranks: NDArray[np.float64] = decision * (1.0 + fired.max(initial=0.0)) + fired
+    return ranks + amount / (1.0 + amount)
 
 
 def _figures(rung: Rung, answers: _Answers, rows: _Rows, policy: Policy) -> RungFigures:

@@ -44,7 +44,7 @@ def notes(result: LadderResult) -> list[str]:
         f"CP@100: card precision@100; its ceiling is {result.card_precision_ceiling:.3f}.",
         f"recall: share of the frauds on the {result.alert_budget_per_day} highest cards of a day.",
         "The model's probability ranks the cards; where it is not asked the rules' decision does.",
-        "Equal decisions rank by amount.",
+        "Equal decisions rank by the number of rules that fired, then by amount.",
         "alerts: cards a day that the policy reviews or declines; stopped: the frauds among them.",
         f"tell: answers that are marked; a marked one is {result.when_degraded} at the mildest.",
         "Store and predictor gone answers as store gone: without features no model is asked.",

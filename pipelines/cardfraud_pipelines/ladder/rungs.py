@@ -96,14 +96,13 @@ RUNGS: Final = (
     Rung("both stale", "no daily job ran: defaults, and the stream's days", _after(_old_both)),
     Rung(
         "predictor gone",
-        "rules over all values decide; equal decisions rank by amount",
+        "rules over all values decide",
         _everything,
         asks_model=False,
     ),
     Rung(
         "store gone",
-        "rules over the request alone decide, whether the predictor is there or not; "
-        "equal decisions rank by amount",
+        "rules over the request alone decide, whether the predictor is there or not",
         _nothing,
         asks_model=False,
     ),
