@@ -229,7 +229,11 @@ def _client(settings: ObjectStoreSettings) -> Any:
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(
             signature_version="s3v4",
-            s3={"addressing_style": "path"},
+            # Signing the content keeps a server from storing what a killed client sent half:
+            # versitygw stores the bytes that came where the signature does not cover them.
+            s3={"addressing_style": "path", "payload_signing_enabled": True},
+            request_checksum_calculation="when_supported",
+            response_checksum_validation="when_supported",
             connect_timeout=settings.connect_timeout_s,
             read_timeout=settings.read_timeout_s,
             retries={"total_max_attempts": settings.attempts, "mode": "standard"},
