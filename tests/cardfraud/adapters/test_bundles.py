@@ -13,8 +13,9 @@ from cardfraud.adapters.bundles import (
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
 from cardfraud.contracts.bundle import make_manifest
+from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.policy import Policy, Thresholds
-from cardfraud.errors import CardfraudError, IntegrityError, InvalidSetting, NotFound
+from cardfraud.errors import CardfraudError, IntegrityError, InvalidSetting, NotFound, Unavailable
 from cardfraud_pipelines.local import Endpoints
 from tests.support.bundles import bundle_files
 from tests.support.stores import object_store
@@ -91,23 +92,79 @@ def test_a_bundle_whose_publisher_was_killed_cannot_be_loaded(
 
 
 @pytest.mark.parametrize("file", [*bundle_files()])
-def test_a_flipped_byte_is_refused(store: ObjectStore, file: str) -> None:
-    """One changed bit in any file of a bundle keeps it from being loaded or published over."""
+@pytest.mark.parametrize("damage", ["flipped", "cut off", "empty"])
+def test_changed_bytes_are_refused(store: ObjectStore, file: str, damage: str) -> None:
+    """One other bit, or an object cut off: the error names the file, what was promised and what is.
+
+    Such a bundle can neither be loaded nor published over.
+    """
     digest = publish_bundle(store, bundle_files(), "fraud", "x").bundle_digest
-    content = bytearray(bundle_files()[file])
-    content[-1] ^= 1
-    store.put(keys.bundle_prefix("fraud", digest) + file, bytes(content))
-    with pytest.raises(IntegrityError, match=file):
+    whole = bundle_files()[file]
+    content = {
+        "flipped": bytes([whole[0] ^ 1]) + whole[1:],
+        "cut off": whole[:-1],
+        "empty": b"",
+    }[damage]
+    store.put(keys.bundle_prefix("fraud", digest) + file, content)
+    with pytest.raises(IntegrityError) as caught:
         load_bundle(store, "fraud", digest)
+    error = caught.value
+    assert (error.name, error.expected, error.actual) == (
+        file,
+        sha256_hex(whole),
+        sha256_hex(content),
+    )
+    assert file in str(error)
+    assert sha256_hex(whole) in str(error)
+    assert sha256_hex(content) in str(error)
     with pytest.raises(IntegrityError, match=file):
         publish_bundle(store, bundle_files(), "fraud", "x")
 
 
-def test_a_missing_file_is_refused(store: ObjectStore) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"algorithm":"x"', '"algorithm":"y"'),
+        ('"size":5', '"size":6'),
+        ('"sha256":"44', '"sha256":"45'),
+        ('"model_digest":"sha256-', '"model_digest":"sha257-'),
+        ("}", ""),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_changed_manifest_is_refused(store: ObjectStore, old: str, new: str) -> None:
+    """Whatever changed in the manifest, the error names it, and not the file it lies about."""
+    digest = publish_bundle(store, bundle_files(), "fraud", "x").bundle_digest
+    key = keys.bundle_prefix("fraud", digest) + "manifest.json"
+    text = store.get(key).decode()
+    assert old in text
+    store.put(key, text.replace(old, new, 1).encode())
+    with pytest.raises(IntegrityError, match=r"^'?manifest\.json"):
+        load_bundle(store, "fraud", digest)
+
+
+@pytest.mark.parametrize("file", [*bundle_files()])
+def test_a_missing_file_is_refused(store: ObjectStore, file: str) -> None:
     """A file that the manifest names and that is gone is an integrity error with its name."""
     digest = publish_bundle(store, bundle_files(), "fraud", "x").bundle_digest
-    store.delete(keys.bundle_prefix("fraud", digest) + "card.md")
-    with pytest.raises(IntegrityError, match=r"card\.md"):
+    store.delete(keys.bundle_prefix("fraud", digest) + file)
+    with pytest.raises(IntegrityError, match=f"'{file}': expected 'a file of the bundle'"):
+        load_bundle(store, "fraud", digest)
+
+
+def test_a_file_too_many_is_refused(store: ObjectStore) -> None:
+    """A manifest that was made to name one more file, which is there and whole, is refused."""
+    digest = publish_bundle(store, bundle_files(), "fraud", "x").bundle_digest
+    prefix = keys.bundle_prefix("fraud", digest)
+    forged = make_manifest("fraud", "x", {**bundle_files(), "model.pt": b"another"})
+    store.put(prefix + "model.pt", b"another")
+    store.put(prefix + "manifest.json", forged.model_dump_json().encode())
+    with pytest.raises(IntegrityError, match="bundle_digest") as caught:
+        load_bundle(store, "fraud", digest)
+    assert (caught.value.expected, caught.value.actual) == (digest, forged.bundle_digest)
+    kept = forged.model_copy(update={"bundle_digest": digest})
+    store.put(prefix + "manifest.json", kept.model_dump_json().encode())
+    with pytest.raises(IntegrityError, match=r"manifest\.json"):
         load_bundle(store, "fraud", digest)
 
 
@@ -205,6 +262,15 @@ def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
         load_bundle_directory(folder)
     with pytest.raises(NotFound, match=r"manifest\.json"):
         load_bundle_directory(folder / "empty")
+
+
+def test_a_folder_that_cannot_be_read_is_an_outage(tmp_path: Path) -> None:
+    """Where a file should be there is a folder: the error names it, and is no stack of Python's."""
+    folder = _folder(tmp_path)
+    (folder / "card.md").unlink()
+    (folder / "card.md").mkdir()
+    with pytest.raises(Unavailable, match=r"card\.md"):
+        load_bundle_directory(folder)
 
 
 def test_a_policy_comes_back_and_a_changed_one_is_refused(store: ObjectStore) -> None:
