@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from cardfraud.errors import CardfraudError
+from cardfraud_pipelines.policies.cli import app as policies
 from cardfraud_pipelines.predictions.cli import app as predictions
 
 
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(policies, name="policy")
 app.add_typer(predictions, name="predictions")
 
 

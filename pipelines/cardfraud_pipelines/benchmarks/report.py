@@ -12,9 +12,11 @@ from cardfraud_pipelines.benchmarks.result import (
     STATE_BUDGET,
     BatchCost,
     BenchmarkResult,
+    FeaturesResult,
     RoundingCost,
     StateCost,
 )
+from cardfraud_pipelines.benchmarks.serving.report import print_serving
 
 
 def print_result(result: BenchmarkResult, console: Console) -> None:
@@ -23,15 +25,23 @@ def print_result(result: BenchmarkResult, console: Console) -> None:
     console.print(
         f"{machine.processor}, {machine.cores} cores, load {machine.load_before:.1f} before; "
         f"Python {machine.python}, NumPy {machine.numpy}, polars {machine.polars}, "
-        f"pandas {machine.pandas}; {result.data}"
+        f"pandas {machine.pandas}"
     )
-    console.print(_batch(result.batch))
-    console.print(_state(result.state))
-    console.print(_rounding(result.rounding))
+    if result.features is not None:
+        _print_features(result.features, console)
+    if result.serving is not None:
+        print_serving(result.serving, console)
     for sentence in result.missed:
         console.print(f"missed: {sentence}", style="red")
     if not result.missed:
         console.print("all budgets kept", style="green")
+
+
+def _print_features(result: FeaturesResult, console: Console) -> None:
+    console.print(f"Features of {result.data}")
+    console.print(_batch(result.batch))
+    console.print(_state(result.state))
+    console.print(_rounding(result.rounding))
 
 
 def _batch(batch: BatchCost) -> Table:

@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
+from cardfraud_pipelines.benchmarks.serving.result import ServingResult
+
 SECONDS_BUDGET: Final = 8.0
 """Wall seconds for all features of 1.75 million transactions on two cores."""
 GIB_BUDGET: Final = 3.0
@@ -112,15 +114,28 @@ class RoundingCost(_Result):
     largest_relative: NonNegativeFloat
 
 
-class BenchmarkResult(_Result):
-    """Everything ``cardfraud bench`` writes."""
+class FeaturesResult(_Result):
+    """What the part about features found."""
 
-    machine: Machine
     data: str
     batch: BatchCost
     state: StateCost
     rounding: tuple[RoundingCost, ...]
     missed: tuple[str, ...]
+
+
+class BenchmarkResult(_Result):
+    """Everything ``cardfraud bench`` writes; a part that did not run is None."""
+
+    machine: Machine
+    features: FeaturesResult | None = None
+    serving: ServingResult | None = None
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """A sentence for each budget that was not kept."""
+        parts = (self.features, self.serving)
+        return tuple(sentence for part in parts if part is not None for sentence in part.missed)
 
 
 def missed_budgets(batch: BatchCost, state: StateCost) -> tuple[str, ...]:

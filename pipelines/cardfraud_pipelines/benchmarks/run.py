@@ -1,4 +1,4 @@
-"""Run all measurements, one after the other."""
+"""Run the measurements of the features, one after the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cardfraud_pipelines.benchmarks.pandas_method import EXACT_WINDOWS
 from cardfraud_pipelines.benchmarks.result import (
     Agreement,
     BatchCost,
-    BenchmarkResult,
+    FeaturesResult,
     Machine,
     missed_budgets,
 )
@@ -33,9 +33,9 @@ _TOLERANCE: Final = 1e-6
 """Running sums of floats, which pandas keeps, are off by more than the last bit."""
 
 
-def run_benchmarks(
+def measure_features(
     transactions: pl.DataFrame, data: str, *, report: Callable[[str], None]
-) -> BenchmarkResult:
+) -> FeaturesResult:
     """Measure a table; see ``result`` for the figures.
 
     Args:
@@ -43,13 +43,11 @@ def run_benchmarks(
         data: what the table is, in words.
         report: told what is being measured.
     """
-    machine = _machine()
     batch = _batch(transactions, report)
     report("online state: events, requests, snapshot, bytes")
     state = state_cost(transactions)
     report("rounded windows beside exact ones")
-    return BenchmarkResult(
-        machine=machine,
+    return FeaturesResult(
         data=data,
         batch=batch,
         state=state,
@@ -101,7 +99,8 @@ def _agreement(name: str, mine: np.ndarray, theirs: np.ndarray) -> Agreement:
     )
 
 
-def _machine() -> Machine:
+def machine() -> Machine:
+    """Say what the figures are taken with, and how busy it is now."""
     return Machine(
         processor=_processor(),
         cores=len(os.sched_getaffinity(0)),

@@ -25,7 +25,7 @@ from cardfraud_pipelines.benchmarks.result import (
     missed_budgets,
 )
 from cardfraud_pipelines.benchmarks.rounding import rounding_cost
-from cardfraud_pipelines.benchmarks.run import run_benchmarks
+from cardfraud_pipelines.benchmarks.run import machine, measure_features
 from cardfraud_pipelines.benchmarks.state_cost import state_cost
 
 
@@ -55,12 +55,14 @@ def test_made_times_are_strictly_rising(transactions: pl.DataFrame) -> None:
 def test_a_whole_run_in_processes(transactions: pl.DataFrame) -> None:
     """Every measurement runs, agrees, and goes through JSON unchanged."""
     said: list[str] = []
-    result = run_benchmarks(transactions, "a small table", report=said.append)
+    features = measure_features(transactions, "a small table", report=said.append)
+    result = BenchmarkResult(machine=machine(), features=features)
     assert len(said) == 4
-    assert result.batch.rows == len(transactions)
-    assert {a.share_equal for a in result.batch.agreement} == {1.0}
-    assert len(result.batch.agreement) == 23
+    assert features.batch.rows == len(transactions)
+    assert {a.share_equal for a in features.batch.agreement} == {1.0}
+    assert len(features.batch.agreement) == 23
     assert not [sentence for sentence in result.missed if "differ" in sentence]
+    assert result.missed == features.missed
     assert BenchmarkResult.model_validate_json(result.model_dump_json()) == result
 
 

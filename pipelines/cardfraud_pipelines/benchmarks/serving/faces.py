@@ -54,9 +54,10 @@ class Face:
             return f"{head[:12].decode(errors='replace')}: {body[:300].decode(errors='replace')}"
         try:
             probability, decision = self.read(head, body)
+            distance = abs(probability - sample.probability)
         except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
             return f"cannot be read ({error!r:.80}): {body[:300]!r}"
-        if not abs(probability - sample.probability) <= TOLERANCE:
+        if distance > TOLERANCE:
             return f"probability {probability}, expected {sample.probability}"
         if decision is not None and decision != sample.decision:
             return f"decision {decision}, expected {sample.decision}"

@@ -15,7 +15,7 @@ from cardfraud_pipelines.benchmarks.serving.faces import MODEL
 from cardfraud_pipelines.benchmarks.serving.online_store import fill
 from cardfraud_pipelines.benchmarks.serving.processes import listener
 from cardfraud_pipelines.benchmarks.serving.window import Meter
-from cardfraud_pipelines.benchmarks.serving.world import POLICY, USERS, World
+from cardfraud_pipelines.benchmarks.serving.world import POLICY, World
 from cardfraud_pipelines.local import Endpoints, LocalStack
 from cardfraud_pipelines.local.supervisor import Supervisor
 
@@ -31,7 +31,8 @@ class Ground:
         published: what they serve.
         meter: puts load on them.
         forest: file with the classifier, for the baseline.
-        stores: client of the online store, and the world whose state it holds.
+        world: users and merchants, whose state the online store holds.
+        endpoints: of the stores.
     """
 
     supervisor: Supervisor
@@ -74,7 +75,7 @@ def prepared(folder: Path, world: World, report: Callable[[str], None]) -> Itera
             redis_password=endpoints.redis_password,
         )
         FeatureStore(online, objects).apply()
-        fill(endpoints.redis_client(), PROJECT, world, users=USERS)
+        fill(endpoints.redis_client(), PROJECT, world, users=world.users)
         store = ObjectStore(objects)
         manifest = publish_bundle(store, world.forest.bundle_files(), MODEL, "random_forest")
         inputs = folder / "inputs"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cardfraud.contracts.features import StateView
 from cardfraud.features.definitions import MERCHANT_STATE, USER_HISTORY_STATE, USER_STREAM_STATE
-from cardfraud_pipelines.benchmarks.serving.world import USERS, World, user_name
+from cardfraud_pipelines.benchmarks.serving.world import World, user_name
 
 _CHUNK: Final = 500
 """Entities that one round trip writes."""
@@ -52,10 +52,10 @@ def _entries(project: str, world: World, users: int) -> Iterator[Entry]:
             (USER_HISTORY_STATE, world.histories.get(name), world.midnight_us),
             (USER_STREAM_STATE, world.streams.get(name), world.noon_us),
         )
-        for name in map(user_name, range(USERS))
+        for name in map(user_name, range(world.users))
     ]
     for number in range(users):
-        yield key("user_id", user_name(number)), known[number % USERS]
+        yield key("user_id", user_name(number)), known[number % world.users]
     for name, state in world.merchants.items():
         yield key("merchant_id", name), _fields((MERCHANT_STATE, state, world.midnight_us))
 

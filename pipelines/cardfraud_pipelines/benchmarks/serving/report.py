@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +32,7 @@ def _costs(result: ServingResult) -> Table:
         f"Times in ms, processor time for one request: CPU of the server's own processes, beside "
         f"it Redis and the load tool. Ratio: requests per processor second over the baseline's "
         f"({libraries}), at least {budgets}. "
-        f"Rows that the prediction log wrote for each that it got: {result.log_rows:.2f}."
+        f"The prediction log wrote {result.log_share:.2%} of its rows."
     )
     for cost in result.costs:
         table.add_row(*_row(cost))
@@ -70,10 +71,12 @@ def _paced(result: ServingResult) -> Table:
 
 
 def _stages(result: ServingResult) -> Table:
-    table = _table("server", "stage", "mean ms")
-    table.title = "Where the time goes, at the fewest connections"
-    for one in result.stages:
-        table.add_row(one.server, one.stage, f"{one.mean_ms:.3f}")
+    servers = list(dict.fromkeys(one.server for one in result.stages))
+    means = {(one.stage, one.server): f"{one.mean_ms:.3f}" for one in result.stages}
+    table = _table("stage", *servers)
+    table.title = "Where the time goes, mean ms of each stage at the fewest connections"
+    for stage in dict.fromkeys(one.stage for one in result.stages):
+        table.add_row(stage, *(means.get((stage, server), "") for server in servers))
     return table
 
 
@@ -94,7 +97,7 @@ def _stores(result: ServingResult) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    table = Table()
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, justify="left" if column in {"server", "stage"} else "right")
     return table

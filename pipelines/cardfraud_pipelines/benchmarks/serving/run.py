@@ -25,9 +25,11 @@ from cardfraud_pipelines.benchmarks.serving.result import (
 from cardfraud_pipelines.benchmarks.serving.servers import ALL, Servers, start_servers
 from cardfraud_pipelines.benchmarks.serving.stages import Told, ask
 from cardfraud_pipelines.benchmarks.serving.window import Window, together
-from cardfraud_pipelines.benchmarks.serving.world import USERS, make_world
+from cardfraud_pipelines.benchmarks.serving.world import World, make_world
 
 Report = Callable[[str], None]
+LOG_PATIENCE_S: Final = 20.0
+"""Longer than the prediction log lets rows wait."""
 _LIBRARIES: Final = ("fastapi", "uvicorn", "pandas", "scikit-learn")
 
 
@@ -45,34 +47,37 @@ class Extent:
     """
 
     connections: tuple[int, ...] = (1, 4, 16, 64)
-    rounds: int = 3
-    seconds: float = 1.2
+    rounds: int = 2
+    seconds: float = 1.5
     paced_seconds: float = 8.0
     users: tuple[int, ...] = (100_000,)
     names: tuple[str, ...] = ALL
 
 
-def measure_serving(folder: Path, extent: Extent, report: Report) -> ServingResult:
+def measure_serving(
+    folder: Path, extent: Extent, report: Report, *, world: World | None = None
+) -> ServingResult:
     """Start everything, measure it, and stop it.
 
     Args:
         folder: for logs and data; emptied first.
         extent: how much is measured.
         report: told what goes on.
+        world: users, merchants and forest; made if absent.
 
     Raises:
         WrongAnswer: a server answered wrongly.
         PartFailed: a server does not come up.
         NotFound: there is no serving environment.
     """
-    report("transactions, state and a forest for the servers")
-    world = make_world()
+    if world is None:
+        report("transactions, state and a forest for the servers")
+        world = make_world()
     with prepared(folder, world, report) as ground:
         servers = start_servers(ground, {BASELINE, *extent.names})
         targets = list(servers.targets.values())
         for target in targets:
             ground.meter.measure(target, connections=4, seconds=0.5)
-        started = _told(servers)
         windows: dict[tuple[str, int], Window] = {}
         stages: tuple[StageCost, ...] = ()
         for connections in extent.connections:
@@ -85,7 +90,7 @@ def measure_serving(folder: Path, extent: Extent, report: Report) -> ServingResu
         report("the whole path at half of its largest rate")
         paced = tuple(_paced(ground, target, costs, extent) for target in servers.whole_path)
         stores = _stores(ground, servers, extent, report)
-        log_rows = _log_rows(started, _told(servers))
+        log_share = _log_share(servers)
     return ServingResult(
         model=f"random forest, {TREES} trees, depth {DEPTH}, {len(COLUMNS)} features",
         versions={library: version(library) for library in _LIBRARIES},
@@ -93,8 +98,8 @@ def measure_serving(folder: Path, extent: Extent, report: Report) -> ServingResu
         paced=paced,
         stages=stages,
         stores=stores,
-        log_rows=log_rows,
-        missed=missed_budgets(costs, paced),
+        log_share=log_share,
+        missed=missed_budgets(costs, paced, log_share),
     )
 
 
@@ -165,7 +170,7 @@ def _stores(
     if not extent.users:
         return ()
     target = servers.whole_path[-1]
-    for users in (USERS, *extent.users):
+    for users in (ground.world.users, *extent.users):
         report(f"{users:,} users in the online store")
         begun = time.perf_counter()
         meter = ground.hold_users(users)
@@ -199,13 +204,14 @@ def _stages(before: Mapping[str, Told], after: Mapping[str, Told]) -> tuple[Stag
     )
 
 
-def _log_rows(before: Mapping[str, Told], after: Mapping[str, Told]) -> float:
-    """Rows that the prediction log has written for each one that it was given."""
-
-    def since(outcome: str) -> float:
-        return sum(
-            told.log_rows.get(outcome, 0.0) - before[server].log_rows.get(outcome, 0.0)
-            for server, told in after.items()
+def _log_share(servers: Servers) -> float:
+    """Wait until the prediction log is at rest; return what it wrote of what it was given."""
+    deadline = time.monotonic() + LOG_PATIENCE_S
+    while True:
+        told = _told(servers).values()
+        given, written = (
+            sum(one.log_rows.get(outcome, 0.0) for one in told) for outcome in ("queued", "written")
         )
-
-    return since("written") / queued if (queued := since("queued")) else 0.0
+        if written >= given or time.monotonic() > deadline:
+            return written / given if given else 1.0
+        time.sleep(0.5)

@@ -22,8 +22,8 @@ UNBATCHED: Final = f"{FUSED} unbatched"
 """The fused server with micro-batching off."""
 PREDICTOR_FACES: Final[Mapping[str, FaceName]] = {
     f"{PREDICTOR} v1": "v1",
-    f"{PREDICTOR} v2 JSON": "v2",
-    f"{PREDICTOR} v2 raw": "raw",
+    f"{PREDICTOR} v2": "v2",
+    f"{PREDICTOR} raw": "raw",
 }
 ALL: Final = (BASELINE, SPLIT, FUSED, UNBATCHED, *PREDICTOR_FACES)
 """Names of everything that can be measured, in the order in which it is asked."""

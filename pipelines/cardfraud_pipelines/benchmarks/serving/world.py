@@ -64,6 +64,7 @@ class World:
         forest: the model.
         noon_us: the state holds everything before it, and nothing after.
         midnight_us: when the daily state was made.
+        users: how many there are; a larger store repeats them, see :func:`user_name`.
     """
 
     histories: dict[str, bytes]
@@ -72,17 +73,18 @@ class World:
     forest: Forest
     noon_us: int
     midnight_us: int
+    users: int
 
-    def samples(self, *, users: int = USERS, count: int = SAMPLES, seed: int = 1) -> Samples:
+    def samples(self, *, users: int | None = None, count: int = SAMPLES, seed: int = 1) -> Samples:
         """Return requests of the afternoon, and what the answers must be.
 
         Args:
-            users: how many the store holds, see :func:`user_name`.
+            users: how many the store holds; as many as there are if absent.
             count: how many requests at most; some have no certain answer and are left out.
             seed: of their users, merchants, amounts and times.
         """
         random = np.random.default_rng(seed)
-        numbers = random.integers(0, users, count)
+        numbers = random.integers(0, users or self.users, count)
         merchants = random.choice(sorted(self.merchants), count)
         amounts = np.maximum(1, random.gamma(2.0, 3000.0, count)).astype(int)
         moments = self.noon_us + random.integers(1, DAY_US // 2, count)
@@ -91,7 +93,7 @@ class World:
             for n, m, a, t in zip(numbers, merchants, amounts, moments, strict=True)
         ]
         rows = [
-            self._row(user_name(int(n) % USERS), str(m))
+            self._row(user_name(int(n) % self.users), str(m))
             for n, m in zip(numbers, merchants, strict=True)
         ]
         vector = assemble(transactions, rows).vector
@@ -127,13 +129,26 @@ class World:
 
 
 def user_name(number: int) -> str:
-    """Name of a user; users whose numbers differ by a multiple of ``USERS`` have the same state."""
+    """Name of a user; numbers that differ by a multiple of ``World.users`` have the same state."""
     return f"u{number}"
 
 
-def make_world() -> World:
-    """Make transactions, train the forest on the older ones, and keep the state of the rest."""
-    table = made_transactions(ROWS, users=USERS, merchants=MERCHANTS)
+def make_world(
+    rows: int = ROWS,
+    *,
+    users: int = USERS,
+    merchants: int = MERCHANTS,
+    training_rows: int = TRAINING_ROWS,
+) -> World:
+    """Make transactions, train the forest on the older ones, and keep the state of the rest.
+
+    Args:
+        rows: transactions in half a year.
+        users: who pays.
+        merchants: who is paid.
+        training_rows: the latest transactions whose labels are known, for the forest.
+    """
+    table = made_transactions(rows, users=users, merchants=merchants)
     # Something to learn: three in four of the large amounts, by the number of the transaction.
     large = (pl.col("amount_minor") > LARGE * 100) & (pl.int_range(pl.len()) % 4 > 0)
     table = table.with_columns(is_fraud=pl.col("is_fraud") | large)
@@ -143,16 +158,17 @@ def make_world() -> World:
     noon_us = midnight_us + DAY_US // 2
     table = table.filter(time_us < noon_us)
     known = len(table.filter(pl.col("event_time").dt.epoch("us") < midnight_us - 7 * DAY_US))
-    rows = slice(known - TRAINING_ROWS, known)
-    vector = values.vector(all_values(table, labels))[rows]
+    chosen = slice(max(0, known - training_rows), known)
+    vector = values.vector(all_values(table, labels))[chosen]
     watermark = midnight_us // DAY_US
     return World(
         histories=dict(user_snapshot(table, watermark).iter_rows()),
         streams=_streams(table, (watermark - STREAMED_DAYS) * DAY_US, noon_us),
         merchants=dict(merchant_snapshot(table, labels, watermark).iter_rows()),
-        forest=fit_forest(vector, table["is_fraud"].to_numpy()[rows]),
+        forest=fit_forest(vector, table["is_fraud"].to_numpy()[chosen]),
         noon_us=noon_us,
         midnight_us=midnight_us,
+        users=users,
     )
 
 
