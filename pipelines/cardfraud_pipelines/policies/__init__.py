@@ -1,0 +1,1 @@
+"""The commands around policies: look at one, propose, backtest and apply one."""
