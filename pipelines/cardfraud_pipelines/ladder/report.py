@@ -16,7 +16,7 @@ def ladder_table(result: LadderResult) -> RenderableType:
         title=f"{_span(result)}: {result.rows:,} transactions, {result.frauds:,} frauds",
         title_justify="left",
         box=SIMPLE_HEAD,
-        padding=(0, 1),
+        padding=(0, 1, 0, 0),  # nine columns on a terminal of 80
     )
     table.add_column("rung", no_wrap=True)
     for heading in ("CP@100", "lost", "best", "AP", "recall", "alerts", "stopped", "tell"):
