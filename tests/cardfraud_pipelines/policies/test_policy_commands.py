@@ -127,13 +127,17 @@ def test_the_policy_in_use_can_be_read_and_used_again(store: ObjectStore, tmp_pa
     assert Policy.model_validate_json(_run("show", POLICY.digest).stdout) == POLICY
 
 
-def test_a_proposal_is_chosen_under_the_new_costs(store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("review", "budget"), [(1.5, 3), (40.0, 1_000)])
+def test_a_proposal_is_chosen_under_the_new_costs(
+    store: ObjectStore, tmp_path: Path, review: float, budget: int
+) -> None:
     """Thresholds are those of the bundle's validation rows; all else stays, nothing is applied."""
     out = tmp_path / "new" / "policy.json"
-    words = ["--review-cost", "1.5", "--alert-budget", "3", "--decline-precision", "0.9"]
+    words = ["--review-cost", str(review), "--alert-budget", str(budget)]
+    words += ["--decline-precision", "0.9"]
     answer = _run("propose", *words, "--out", str(out))
     assert answer.exit_code == 0, answer.output
-    costs = CostMatrix(review=1.5)
+    costs = CostMatrix(review=review)
     inside = _rows_of(VALIDATION)
     chosen = choose_thresholds(
         FRAUD.to_numpy()[inside],
@@ -142,10 +146,10 @@ def test_a_proposal_is_chosen_under_the_new_costs(store: ObjectStore, tmp_path: 
         days=TABLES.transactions["event_time"].dt.epoch("d").to_numpy()[inside],
         cards=TABLES.transactions["user_id"].to_numpy().astype(np.str_)[inside],
         costs=costs,
-        alert_budget_per_day=3,
+        alert_budget_per_day=budget,
         decline_precision=0.9,
     )
-    changes = {"thresholds": chosen, "costs": costs, "alert_budget_per_day": 3}
+    changes = {"thresholds": chosen, "costs": costs, "alert_budget_per_day": budget}
     assert Policy.model_validate_json(out.read_bytes()) == POLICY.model_copy(update=changes)
     assert chosen != POLICY.thresholds
     assert f"cardfraud policy backtest {out}" in answer.stderr
