@@ -7,13 +7,16 @@ the days that follow. On most days fewer than k cards are compromised, so even a
 stays far below 1: that ceiling belongs beside every figure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.inputs import column, labels_and_scores
+from cardfraud.evaluation.resampling import Floats, Groups
 from cardfraud.evaluation.result import Result
 
 
@@ -81,11 +84,63 @@ def card_precision(
     )
 
 
+class ResampledCardPrecision:
+    """Card Precision@k as a measure of the bootstrap, with its share of the ceiling.
+
+    The groups are the cards. A card that was drawn m times stands as m cards that score alike, and
+    each of them is caught by itself.
+    """
+
+    def __init__(
+        self,
+        days: NDArray[np.int64],
+        labels: NDArray[np.bool_],
+        scores: NDArray[np.float32],
+        cards: Groups,
+        *,
+        k: int,
+    ) -> None:
+        """Rank the cards of each day once, by the scores and as a perfect scorer would."""
+        each = [days == day for day in np.unique(days)]
+        perfect = labels.astype(np.float64)
+        self._k = k
+        self._actual = [_per_card(day, cards.index, labels, scores) for day in each]
+        self._perfect = [_per_card(day, cards.index, labels, perfect) for day in each]
+
+    def __call__(self, times: Floats) -> Mapping[str, Floats]:
+        """Return the figures of each resample."""
+        actual = _resampled(self._actual, times, self._k)
+        ceiling = _resampled(self._perfect, times, self._k)
+        share = np.divide(actual, ceiling, out=np.full_like(actual, np.nan), where=ceiling > 0)
+        return {"card_precision": actual, "card_precision_share": share}
+
+
+def _resampled(table: list[_Day], times: Floats, k: int) -> Floats:
+    """Mean precision of each resample, ``[B]``."""
+    left = times.copy()
+    hits = np.zeros(times.shape[1])
+    for day in table:
+        order = np.argsort(-day.score, kind="stable")
+        cards, fraud = day.cards[order], day.fraud[order]
+        depth = 2 * k
+        while True:  # as deep as it takes until every resample has k cards
+            head = left[cards[:depth]]
+            reached = np.cumsum(head, axis=0)
+            if depth >= len(cards) or reached[-1].min() >= k:
+                break
+            depth *= 2
+        looked_at = np.clip(k - (reached - head), 0, head)
+        caught = looked_at * fraud[:depth, None]
+        hits += caught.sum(axis=0)
+        left[cards[:depth]] = head - caught
+    return hits / (k * len(table))
+
+
 def _per_card(
     rows: NDArray[np.bool_],
     card: NDArray[np.int64],
     labels: NDArray[np.bool_],
-    scores: NDArray[np.float64],
+    scores: NDArray[np.floating[Any]],
 ) -> _Day:
     cards, place = np.unique(card[rows], return_inverse=True)
     score = np.full(len(cards), -np.inf)

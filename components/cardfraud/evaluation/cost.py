@@ -1,7 +1,7 @@
 """What decisions cost in money."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cardfraud.contracts.policy import CostMatrix, Thresholds
 from cardfraud.evaluation.inputs import column, labels_and_scores
@@ -66,6 +66,31 @@ def cost_summary(
         total=missed + reviews + false_declines,
         flag_nothing=float(amount[y].sum()) * costs.missed_fraud_share,
         cheapest=min(every, key=lambda point: point.cost),
+    )
+
+
+def decision_costs(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    amounts: ArrayLike,
+    *,
+    costs: CostMatrix,
+    thresholds: Thresholds,
+) -> NDArray[np.float64]:
+    """Return what the decision on each row costs, ``[N]``, in major units of the currency.
+
+    The arguments are those of :func:`cost_summary`, whose ``total`` is the sum.
+
+    Raises:
+        InvalidFrame: the arrays do not fit together.
+    """
+    y, s = labels_and_scores(labels, scores)
+    amount = column("amounts", amounts, len(y)).astype(np.float64)
+    flagged, declined = s >= thresholds.review, s >= thresholds.decline
+    return (
+        np.where(y & ~flagged, amount * costs.missed_fraud_share, 0.0)
+        + np.where(flagged, costs.review, 0.0)
+        + np.where(~y & declined, costs.false_decline, 0.0)
     )
 
 

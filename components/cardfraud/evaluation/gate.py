@@ -1,15 +1,18 @@
 """The gate: may this candidate be published? A pure function with a sentence for every check."""
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from __future__ import annotations
 
-from cardfraud.contracts.policy import GateLimits
+import numpy as np
+from numpy.typing import NDArray
+
+from cardfraud.contracts.policy import GateLimits, Policy
 from cardfraud.evaluation.calibration import expected_calibration_error
 from cardfraud.evaluation.classification import average_precision
+from cardfraud.evaluation.comparison import Comparison, compare
+from cardfraud.evaluation.fairness import Fairness, assess_fairness
+from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.inputs import labels_and_scores
-from cardfraud.evaluation.intervals import PairedIntervals, paired_intervals
 from cardfraud.evaluation.result import Result
-from cardfraud.evaluation.segments import MIN_LEGITIMATE, false_positive_gap, segment_metrics
 
 FAIRNESS_NOT_ASSESSED = "fairness: not assessed"
 
@@ -29,8 +32,10 @@ class GateVerdict(Result):
 
     passed: bool
     checks: tuple[Check, ...]
-    comparison: PairedIntervals | None
-    """Candidate and champion on the same rows; None for a first model or without any fraud."""
+    comparison: Comparison
+    """Every figure with its interval, beside the champion on the same rows."""
+    fairness: Fairness | None
+    """What was found between segments; None where the rows have none."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -39,56 +44,51 @@ class GateVerdict(Result):
 
 
 def judge(
-    labels: ArrayLike,
-    candidate: ArrayLike,
+    rows: HeldOut,
+    scores: NDArray[np.float32],
+    policy: Policy,
     *,
-    limits: GateLimits,
-    review_threshold: float,
-    champion: ArrayLike | None = None,
-    cards: ArrayLike | None = None,
-    segments: ArrayLike | None = None,
+    champion: Scored | None = None,
     latency_p99_ms: float | None = None,
+    k: int = 100,
     seed: int = 0,
 ) -> GateVerdict:
     """Judge a candidate on held-out rows.
 
     Args:
-        labels: ``[N]``, true or 1 is fraud.
-        candidate: ``[N]`` probabilities of the candidate.
-        limits: the policy's limits.
-        review_threshold: the policy's threshold, at which segments are compared.
-        champion: ``[N]`` probabilities of the champion on the same rows; None for a first model.
-        cards: ``[N]`` identifiers of cards, drawn as a whole by the bootstrap.
-        segments: ``[N]`` names of segments, None where there is none; None for data without.
+        rows: the held-out rows.
+        scores: ``[N]`` probabilities of the candidate.
+        policy: thresholds that the candidate would act at, costs, and the gate's limits.
+        champion: the champion on the same rows, at the thresholds that it acts at; None for a
+            first model.
         latency_p99_ms: measured time to score one transaction; None where it was not measured.
-        seed: seed of the bootstrap.
+        k: cards that can be looked at in a day, for Card Precision@k.
+        seed: seed of the bootstrap and of the permutations.
 
     Raises:
         InvalidFrame: the arrays do not fit together, or a probability lies outside 0 to 1.
     """
-    y, p = labels_and_scores(labels, candidate)
-    comparison = None
-    if champion is not None and y.any():
-        comparison = paired_intervals(
-            y,
-            p,
-            champion,
-            groups=cards,
-            resamples=limits.bootstrap_samples,
-            level=limits.confidence,
-            seed=seed,
-        )
+    y, p = labels_and_scores(rows.labels, scores)
+    limits, candidate = policy.gate, Scored(scores, policy.thresholds)
+    comparison = compare(
+        rows, candidate, champion, costs=policy.costs, limits=limits, k=k, seed=seed
+    )
+    fairness = assess_fairness(rows, candidate, limits=limits, seed=seed)
     checks = (
         _positives(y, limits),
         _distinct(p, limits),
         *_average_precision(y, p, limits),
-        _champion(comparison, limits, first=champion is None),
+        _champion(comparison, limits),
+        _cost(comparison, limits),
         _calibration(y, p, limits),
-        _fairness(y, p, segments, review_threshold, limits),
+        _fairness(fairness, limits),
         _latency(latency_p99_ms, limits),
     )
     return GateVerdict(
-        passed=all(check.passed for check in checks), checks=checks, comparison=comparison
+        passed=all(check.passed for check in checks),
+        checks=checks,
+        comparison=comparison,
+        fairness=fairness,
     )
 
 
@@ -144,16 +144,19 @@ def _average_precision(
     )
 
 
-def _champion(comparison: PairedIntervals | None, limits: GateLimits, *, first: bool) -> Check:
+def _champion(comparison: Comparison, limits: GateLimits) -> Check:
     limit = -limits.max_average_precision_drop
-    if comparison is None:
-        why = (
-            "There is no champion yet."
-            if first
-            else "Candidate and champion cannot be compared without frauds."
+    if comparison.difference is None:
+        return _no_champion("champion", limit)
+    gap = comparison.difference.average_precision
+    if gap is None:
+        return Check(
+            name="champion",
+            passed=False,
+            value=None,
+            limit=limit,
+            sentence="Candidate and champion cannot be compared without frauds.",
         )
-        return Check(name="champion", passed=first, value=None, limit=limit, sentence=why)
-    gap = comparison.difference
     return Check(
         name="champion",
         passed=gap.low >= limit,
@@ -164,6 +167,43 @@ def _champion(comparison: PairedIntervals | None, limits: GateLimits, *, first: 
             f"({gap.level:.0%} interval {gap.low:+.4f} to {gap.high:+.4f}); "
             f"the interval may not reach below {limit:+.4f}."
         ),
+    )
+
+
+def _cost(comparison: Comparison, limits: GateLimits) -> Check:
+    limit = limits.max_cost_increase
+    if comparison.difference is None:
+        return _no_champion("cost", limit)
+    change, costs = comparison.cost_change, comparison.difference.cost_per_thousand
+    if change is None or costs is None:
+        # The champion's decisions cost nothing: the candidate's may not cost anything either.
+        found = comparison.candidate.cost_per_thousand
+        free = found is not None and found.estimate == 0
+        return Check(
+            name="cost",
+            passed=free,
+            value=None,
+            limit=limit,
+            sentence=f"The champion's decisions cost nothing, the candidate's "
+            f"{'nothing either' if free else 'something'}.",
+        )
+    return Check(
+        name="cost",
+        passed=change.high <= limit,
+        value=change.high,
+        limit=limit,
+        sentence=(
+            f"Against the champion the decisions' cost changes by {change.estimate:+.1%} "
+            f"({change.level:.0%} interval {change.low:+.1%} to {change.high:+.1%}), that is by "
+            f"{costs.estimate:+,.2f} per 1,000 transactions; the interval may not reach above "
+            f"{limit:+.1%}."
+        ),
+    )
+
+
+def _no_champion(name: str, limit: float) -> Check:
+    return Check(
+        name=name, passed=True, value=None, limit=limit, sentence="There is no champion yet."
     )
 
 
@@ -181,34 +221,35 @@ def _calibration(y: NDArray[np.bool_], p: NDArray[np.float64], limits: GateLimit
     )
 
 
-def _fairness(
-    y: NDArray[np.bool_],
-    p: NDArray[np.float64],
-    segments: ArrayLike | None,
-    threshold: float,
-    limits: GateLimits,
-) -> Check:
-    table = () if segments is None else segment_metrics(y, p, segments, threshold=threshold)
-    gap, limit = false_positive_gap(table), limits.max_segment_gap
-    if gap is None:
+def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
+    limit = limits.max_segment_gap
+    if found is None or found.difference is None:
+        why = (
+            "the rows name no segments"
+            if found is None
+            else f"fewer than two segments have {found.min_legitimate:,} legitimate rows"
+        )
         return Check(
             name="fairness",
             passed=limits.allow_unassessed_fairness,
             value=None,
             limit=limit,
-            sentence=(
-                f"{FAIRNESS_NOT_ASSESSED}: fewer than two segments have "
-                f"{MIN_LEGITIMATE} legitimate rows."
-            ),
+            sentence=f"{FAIRNESS_NOT_ASSESSED}: {why}.",
         )
+    gap, names = found.difference, found.not_compared
+    chance = found.p_value > 1 - limits.confidence
+    explains = "explains" if chance else "does not explain"
+    left_out = f" Not compared, with too few rows: {', '.join(names)}." if names else ""
     return Check(
         name="fairness",
-        passed=gap <= limit,
-        value=gap,
+        passed=gap.estimate <= limit or chance,
+        value=gap.estimate,
         limit=limit,
         sentence=(
-            f"At the review threshold the false positive rates of segments differ by {gap:.4f}; "
-            f"at most {limit} is allowed."
+            f"At the review threshold the false positive rates of segments differ by "
+            f"{gap.estimate:.4f} ({gap.level:.0%} interval {gap.low:.4f} to {gap.high:.4f}), "
+            f"which chance {explains} (p = {found.p_value:.3f}); "
+            f"more than {limit} is allowed only where chance explains it.{left_out}"
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The same metrics for each segment of users, and how far segments lie apart."""
+"""The same metrics for each segment of users."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -6,9 +6,6 @@ from numpy.typing import ArrayLike, NDArray
 from cardfraud.evaluation.classification import auc_roc, average_precision
 from cardfraud.evaluation.inputs import column, labels_and_scores
 from cardfraud.evaluation.result import Result
-
-MIN_LEGITIMATE: int = 100
-"""A segment with fewer legitimate rows than this has no false positive rate worth comparing."""
 
 
 class SegmentMetrics(Result):
@@ -42,16 +39,6 @@ def segment_metrics(
     known = np.array([value is not None for value in name], dtype=np.bool_)
     names = sorted({str(value) for value in name[known]})
     return tuple(_one(each, y[name == each], s[name == each], threshold) for each in names)
-
-
-def false_positive_gap(segments: tuple[SegmentMetrics, ...]) -> float | None:
-    """Return the largest difference of false positive rates; None below two comparable segments."""
-    rates = [
-        each.false_positive_rate
-        for each in segments
-        if each.false_positive_rate is not None and each.rows - each.positives >= MIN_LEGITIMATE
-    ]
-    return max(rates) - min(rates) if len(rates) > 1 else None
 
 
 def _one(

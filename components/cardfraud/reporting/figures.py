@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ ORANGE: Final = "#d9730d"
 RED: Final = "#b3261e"
 GREEN: Final = "#2e7d4f"
 PALE: Final = "#c9d6e4"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DAYS_NAMED: Final = 8
 
 _STYLE: Final[Any] = {
     "svg.hashsalt": "cardfraud",
@@ -91,6 +95,17 @@ def dates(axes: Axes) -> None:
     locator = made.AutoDateLocator(minticks=3, maxticks=8)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(made.ConciseDateFormatter(locator))
+
+
+def name_days(axes: Axes, days: Sequence[int]) -> None:
+    """Name days under the positions 0, 1, 2 and so on, at most eight of them.
+
+    Args:
+        axes: the plot.
+        days: days since 1970-01-01, one for each position.
+    """
+    shown = range(0, len(days), max(1, -(-len(days) // _MOST_DAYS_NAMED)))
+    axes.set_xticks(list(shown), [f"{_EPOCH + timedelta(days=days[i]):%d %b}" for i in shown])
 
 
 def thousands(axes: Axes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from markupsafe import Markup, escape
 
@@ -61,6 +61,30 @@ class Answer:
     good: bool | None = None
 
 
+class CheckLine(Protocol):
+    """One check of a verdict, such as the gate's: what was found, what was allowed."""
+
+    @property
+    def name(self) -> str:
+        """What is checked."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the limit was kept."""
+
+    @property
+    def value(self) -> float | None:
+        """What was found; None where nothing could be measured."""
+
+    @property
+    def limit(self) -> float | None:
+        """What was allowed; None where it is no number."""
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+
+
 def number(value: float, digits: int = 3) -> Cell:
     """A number, right-aligned."""
     return Cell(f"{value:,.{digits}f}", "n")
@@ -87,6 +111,29 @@ def table(header: Sequence[str | Cell], rows: Sequence[Sequence[str | Cell]]) ->
     return Markup(
         '<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     ).format(head, body)
+
+
+def check_table(checks: Sequence[CheckLine]) -> Markup:
+    """The checks of a verdict, one a row: name, value, limit, whether it passed, a sentence."""
+
+    def figure(value: float | None) -> Cell:
+        if value is None:
+            return Cell("n/a", "n")
+        return Cell(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}", "n")
+
+    return table(
+        ["check", Cell("value", "n"), Cell("limit", "n"), "", "in words"],
+        [
+            [
+                check.name.replace("_", " "),
+                figure(check.value),
+                figure(check.limit),
+                Cell("passed", "good") if check.passed else Cell("failed", "bad"),
+                check.sentence,
+            ]
+            for check in checks
+        ],
+    )
 
 
 def answers(items: Sequence[Answer]) -> Markup:

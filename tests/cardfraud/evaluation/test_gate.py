@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cardfraud.contracts.policy import GateLimits
-from cardfraud.evaluation.gate import FAIRNESS_NOT_ASSESSED, GateVerdict, judge
+from cardfraud.contracts.policy import CostMatrix, GateLimits, Policy, Thresholds
+from cardfraud.evaluation.gate import FAIRNESS_NOT_ASSESSED, Check, GateVerdict, judge
+from cardfraud.evaluation.held_out import HeldOut, Scored
+from cardfraud.evaluation.intervals import Interval
 
 ROWS = 4_000
 LIMITS = GateLimits(min_average_precision=0.3, bootstrap_samples=200)
@@ -23,13 +25,54 @@ def _scorer(labels: NDArray[np.bool_], skill: float, seed: int = 1) -> Floats:
     return odds / (1 + odds)
 
 
-def _judge(labels: NDArray[np.bool_], candidate: Floats, **rest: object) -> GateVerdict:
-    rest = {"limits": LIMITS, **rest}
-    return judge(labels, candidate, review_threshold=0.3, **rest)  # type: ignore[arg-type]
+def _judge(
+    labels: NDArray[np.bool_],
+    candidate: Floats,
+    *,
+    champion: Floats | None = None,
+    champion_review: float = 0.3,
+    limits: GateLimits = LIMITS,
+    segments: NDArray[np.object_] | None = None,
+    cards: NDArray[np.int64] | None = None,
+    costs: CostMatrix | None = None,
+    latency_p99_ms: float | None = None,
+) -> GateVerdict:
+    count = len(labels)
+    rows = HeldOut(
+        labels=labels,
+        amounts=np.full(count, 20.0),
+        days=np.arange(count) * 7 // count,
+        cards=np.char.add("c", (np.arange(count) if cards is None else cards).astype(np.str_)),
+        segments=segments,
+        features=np.zeros((count, 0), dtype=np.float32),
+    )
+    policy = Policy(
+        thresholds=Thresholds(review=0.3, decline=1.0), gate=limits, costs=costs or CostMatrix()
+    )
+    own = Thresholds(review=champion_review, decline=1.0)
+    return judge(
+        rows,
+        candidate.astype(np.float32),
+        policy,
+        champion=None if champion is None else Scored(champion.astype(np.float32), own),
+        latency_p99_ms=latency_p99_ms,
+    )
+
+
+def _check(verdict: GateVerdict, name: str) -> Check:
+    (found,) = [check for check in verdict.checks if check.name == name]
+    return found
 
 
 def _failed(verdict: GateVerdict) -> set[str]:
     return {check.name for check in verdict.checks if not check.passed}
+
+
+def _gap(verdict: GateVerdict) -> Interval:
+    difference = verdict.comparison.difference
+    assert difference is not None
+    assert difference.average_precision is not None
+    return difference.average_precision
 
 
 def test_a_good_first_model_passes(labels: NDArray[np.bool_]) -> None:
@@ -37,7 +80,7 @@ def test_a_good_first_model_passes(labels: NDArray[np.bool_]) -> None:
     verdict = _judge(labels, _scorer(labels, 2.5))
     assert verdict.passed
     assert verdict.reasons == ()
-    assert verdict.comparison is None
+    assert verdict.comparison.champion is None
     assert all(check.sentence.endswith(".") for check in verdict.checks)
 
 
@@ -45,14 +88,16 @@ def test_a_better_candidate_passes_against_the_champion(labels: NDArray[np.bool_
     """A candidate with more skill than the champion passes on the same rows."""
     verdict = _judge(labels, _scorer(labels, 2.5), champion=_scorer(labels, 1.8, seed=2))
     assert verdict.passed
-    assert verdict.comparison is not None
-    assert verdict.comparison.difference.low > 0
+    difference = verdict.comparison.difference
+    assert difference is not None
+    assert difference.average_precision is not None
+    assert difference.average_precision.low > 0
 
 
 def test_a_worse_candidate_fails_against_the_champion(labels: NDArray[np.bool_]) -> None:
-    """A candidate with less skill fails on the comparison alone, and says by how much."""
+    """A candidate with less skill fails on the comparison, and says by how much."""
     verdict = _judge(labels, _scorer(labels, 2.0), champion=_scorer(labels, 3.0, seed=2))
-    assert _failed(verdict) == {"champion"}
+    assert _failed(verdict) == {"champion", "cost"}
     assert "Against the champion average precision changes by -" in verdict.reasons[0]
 
 
@@ -63,11 +108,11 @@ def test_a_slightly_worse_candidate_fails_when_it_may_be_much_worse(
 
     Champion and candidate have the same skill here and noise of their own.
     """
-    limits = LIMITS.model_copy(update={"max_average_precision_drop": 0.02})
+    wide = {"max_average_precision_drop": 0.02, "max_cost_increase": 1.0}
+    limits = LIMITS.model_copy(update=wide)
     champion = _scorer(labels, 2.5, seed=8)
     verdict = _judge(labels, _scorer(labels, 2.5), champion=champion, limits=limits)
-    assert verdict.comparison is not None
-    gap = verdict.comparison.difference
+    gap = _gap(verdict)
     assert gap.low < -0.02 < gap.estimate < 0
     assert _failed(verdict) == {"champion"}
     assert f"interval {gap.low:+.4f} to {gap.high:+.4f}" in verdict.reasons[0]
@@ -80,8 +125,7 @@ def test_a_slightly_worse_candidate_passes_when_it_cannot_be_much_worse(
     champion = _scorer(labels, 2.5)
     noise = np.random.default_rng(3).normal(size=ROWS)
     verdict = _judge(labels, champion * np.exp(0.02 * noise) / 1.2, champion=champion)
-    assert verdict.comparison is not None
-    gap = verdict.comparison.difference
+    gap = _gap(verdict)
     assert -LIMITS.max_average_precision_drop < gap.low < gap.estimate < 0
     assert verdict.passed
 
@@ -117,7 +161,7 @@ def test_no_fraud_at_all_fails_without_an_exception(labels: NDArray[np.bool_]) -
     none = np.zeros(ROWS, dtype=bool)
     scores = _scorer(labels, 2.5)
     verdict = _judge(none, scores, champion=scores)
-    assert {"positives", "average_precision", "champion"} <= _failed(verdict)
+    assert {"positives", "average_precision", "too_good", "champion"} <= _failed(verdict)
 
 
 def test_a_badly_calibrated_candidate_fails(labels: NDArray[np.bool_]) -> None:
@@ -125,14 +169,37 @@ def test_a_badly_calibrated_candidate_fails(labels: NDArray[np.bool_]) -> None:
     assert _failed(_judge(labels, _scorer(labels, 2.5) ** 0.3)) == {"calibration"}
 
 
-def test_an_unfair_candidate_fails(labels: NDArray[np.bool_]) -> None:
-    """A candidate that flags half of one segment's good customers fails on fairness."""
-    segments = np.where(np.arange(ROWS) % 2 == 0, "north", "south")
+def test_a_candidate_whose_decisions_cost_more_fails(labels: NDArray[np.bool_]) -> None:
+    """The same scores at a threshold that reviews less fail on cost, priced by one matrix."""
     scores = _scorer(labels, 2.5)
-    limits = LIMITS.model_copy(update={"max_calibration_error": 1.0})
-    assert _judge(labels, scores, segments=segments, limits=limits).passed
-    raised = np.where((segments == "south") & ~labels & (np.arange(ROWS) % 4 < 2), 0.35, scores)
-    assert "fairness" in _failed(_judge(labels, raised, segments=segments, limits=limits))
+    cheap = CostMatrix(review=0.5)
+    verdict = _judge(labels, scores, champion=scores, champion_review=0.05, costs=cheap)
+    assert _failed(verdict) == {"cost"}
+    change = verdict.comparison.cost_change
+    assert change is not None
+    assert change.estimate > LIMITS.max_cost_increase
+    assert f"cost changes by {change.estimate:+.1%}" in verdict.reasons[0]
+
+
+def test_a_champion_that_costs_nothing_is_not_to_be_beaten(labels: NDArray[np.bool_]) -> None:
+    """Where nothing is lost and nothing reviewed, a candidate may not cost anything either."""
+    scores, free = _scorer(labels, 2.5), CostMatrix(missed_fraud_share=0.0, false_decline=0.0)
+    same = _judge(labels, scores, champion=scores, champion_review=1.0, costs=free)
+    assert _failed(same) == {"cost"}
+    assert _check(same, "cost").value is None
+    none = free.model_copy(update={"review": 0.0})
+    assert _judge(labels, scores, champion=scores, champion_review=1.0, costs=none).passed
+
+
+def test_an_unfair_candidate_fails(labels: NDArray[np.bool_]) -> None:
+    """A candidate that stops a few per cent more of one segment's customers fails on fairness."""
+    segments = np.where(np.arange(ROWS) % 2 == 0, "north", "south").astype(object)
+    scores = _scorer(labels, 2.5)
+    assert _judge(labels, scores, segments=segments).passed
+    some = (np.arange(ROWS) % 20 == 1) & ~labels
+    unfair = _judge(labels, np.where(some, 0.35, scores), segments=segments)
+    assert _failed(unfair) == {"fairness"}
+    assert "chance does not explain" in unfair.reasons[0]
 
 
 def test_data_without_segments_says_that_fairness_was_not_assessed(
@@ -143,17 +210,20 @@ def test_data_without_segments_says_that_fairness_was_not_assessed(
     for allowed in (True, False):
         limits = LIMITS.model_copy(update={"allow_unassessed_fairness": allowed})
         verdict = _judge(labels, scores, limits=limits)
-        (check,) = [check for check in verdict.checks if check.name == "fairness"]
-        assert check.sentence.startswith(FAIRNESS_NOT_ASSESSED)
+        assert _check(verdict, "fairness").sentence.startswith(FAIRNESS_NOT_ASSESSED)
         assert verdict.passed is allowed
 
 
-def test_a_small_segment_is_not_compared(labels: NDArray[np.bool_]) -> None:
+def test_a_small_segment_is_named_and_not_compared(labels: NDArray[np.bool_]) -> None:
     """A segment of a few rows has no rate worth comparing, so one large segment is not enough."""
     segments = np.array(["large"] * (ROWS - 20) + ["small"] * 20, dtype=object)
     verdict = _judge(labels, _scorer(labels, 2.5), segments=segments)
-    (check,) = [check for check in verdict.checks if check.name == "fairness"]
-    assert check.value is None
+    assert _check(verdict, "fairness").value is None
+    assert (
+        "fewer than two segments have 500 legitimate rows" in _check(verdict, "fairness").sentence
+    )
+    assert verdict.fairness is not None
+    assert verdict.fairness.not_compared == ("small",)
 
 
 def test_a_slow_candidate_fails(labels: NDArray[np.bool_]) -> None:

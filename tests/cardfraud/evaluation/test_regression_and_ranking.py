@@ -35,6 +35,14 @@ def test_ranking_metrics_have_the_values_worked_out_by_hand() -> None:
     assert found.mean_reciprocal_rank == pytest.approx((1 / 2 + 1) / 2)
     assert found.mean_average_precision == pytest.approx((1 / 2 + 1) / 2)
     assert found.ndcg == pytest.approx((0.6309297535714575 + 1) / 2)
+    assert found.precision_at_k is None
+
+
+def test_precision_counts_places_that_stay_empty() -> None:
+    """One relevant item on the first two places, and two on the first four of three items."""
+    for k, precision in ((1, 0.0), (2, 1 / 2), (4, 2 / 4)):
+        found = ranking_metrics([1, 1, 1], [0, 1, 1], [0.9, 0.5, 0.1], k=k)
+        assert found.precision_at_k == pytest.approx(precision)
 
 
 def test_queries_without_a_relevant_item_are_counted_and_left_out() -> None:

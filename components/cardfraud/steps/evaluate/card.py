@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Final
 
 from cardfraud.contracts.policy import Policy
+from cardfraud.steps.evaluate.insight_charts import group_name
 from cardfraud.steps.evaluate.metrics import Metrics
-from cardfraud.steps.evaluate.report import figure_table
+from cardfraud.steps.evaluate.sections import fairness_rule
+from cardfraud.steps.evaluate.tables import (
+    compared_figures,
+    share,
+    single_figures,
+    slice_name,
+)
 
-_PURPOSE = """\
+_SHOWN: Final = 5
+_PURPOSE: Final = """\
 Gives the probability that a card transaction is a fraud, from the features that `signature.json`
 lists. A policy, versioned apart, turns the probability into a decision."""
 
@@ -54,8 +63,16 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
             "## Figures on the test period",
             "",
             *_table(
+                ("", "candidate", "champion", "difference"),
+                (
+                    (row.name, row.candidate, row.champion, row.difference)
+                    for row in compared_figures(metrics)
+                ),
+            ),
+            "",
+            *_table(
                 ("", "candidate", "champion"),
-                ((name.strip(), one, other) for name, one, other in figure_table(metrics)),
+                ((name.strip(), one, other) for name, one, other in single_figures(metrics)),
             ),
             "",
             f"Review from {thresholds.review:.6g}, decline from {thresholds.decline:.6g}.",
@@ -67,6 +84,18 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
                 for check in metrics.verdict.checks
             ),
             "",
+            "## Segments",
+            "",
+            _fairness(metrics, policy),
+            "",
+            "## What it rests on",
+            "",
+            *_importance(metrics),
+            "",
+            "## Where it errs most",
+            "",
+            *_slices(metrics),
+            "",
             "## Origin",
             "",
             f"- code {origin['code_revision']}, lock {origin['lock_sha256']}",
@@ -76,6 +105,37 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
             "",
         ]
     )
+
+
+def _fairness(metrics: Metrics, policy: Policy) -> str:
+    found = metrics.verdict.fairness
+    if found is None:
+        return "The data names no segments. Fairness: not assessed."
+    (check,) = [each for each in metrics.verdict.checks if each.name == "fairness"]
+    return f"{fairness_rule(found, policy)}\n\n{check.sentence}"
+
+
+def _importance(metrics: Metrics) -> list[str]:
+    if metrics.importance is None:
+        return ["Not measured."]
+    return [
+        f"- {group_name(each)}: permuted, it costs {each.drop:.4f} of the average precision"
+        for each in metrics.importance.groups[:_SHOWN]
+    ]
+
+
+def _slices(metrics: Metrics) -> list[str]:
+    found = metrics.slices
+    misses = [
+        f"- {slice_name(each)}: recall {share(each.recall)}, {each.missed} of {each.frauds} missed"
+        for each in found.misses[:_SHOWN]
+    ]
+    alerts = [
+        f"- {slice_name(each)}: false positive rate {share(each.false_positive_rate, 2)}, "
+        f"{each.false_alerts} of {each.rows - each.frauds} stopped for nothing"
+        for each in found.false_alerts[:_SHOWN]
+    ]
+    return [*misses, *alerts] or ["No slice is worse than the whole."]
 
 
 def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from cardfraud.reporting.figures import (
     PALE,
     RED,
     legend,
+    name_days,
     picture,
     thousands,
     thresholds,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS: Final = {"candidate": BLUE, "champion": ORANGE}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_DAYS_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +159,7 @@ def _card_precision(drawn: Sequence[Drawn]) -> str:
             linestyle="--",
             label=f"ceiling, mean {drawn[0].figures.card_precision.ceiling:.3f}",
         )
-        shown = range(0, len(days), max(1, -(-len(days) // _MOST_DAYS_NAMED)))
-        axes.set_xticks(list(shown), [f"{_EPOCH + timedelta(days=days[i]):%d %b}" for i in shown])
+        name_days(axes, days)
         axes.set_ylabel("share of the cards looked at")
         axes.set_ylim(bottom=0)
         axes.grid(visible=False, axis="x")

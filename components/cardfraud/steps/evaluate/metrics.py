@@ -5,7 +5,10 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from cardfraud.evaluation.gate import GateVerdict
-from cardfraud.steps.evaluate.figures import Figures, Latency
+from cardfraud.evaluation.importance import Importance
+from cardfraud.evaluation.slices import WorstSlices
+from cardfraud.steps.evaluate.figures import Figures
+from cardfraud.steps.evaluate.latency import Latency
 
 
 class Metrics(BaseModel):
@@ -22,6 +25,10 @@ class Metrics(BaseModel):
     candidate: Figures
     champion: Figures | None
     champion_digest: str | None
+    importance: Importance | None
+    """Of the candidate's features; None where it was not asked for."""
+    slices: WorstSlices
+    """Where the candidate errs most."""
     latency: Latency | None
     policy_digest: str
     verdict: GateVerdict

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 
 import numpy as np
 from markupsafe import Markup
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 from cardfraud.contracts.bundle import MODEL_FILE
 from cardfraud.contracts.candidate import Candidate, Period
 from cardfraud.contracts.policy import Policy
-from cardfraud.evaluation.segments import SegmentMetrics
 from cardfraud.reporting.page import (
     Answer,
     Cell,
     answers,
     box,
-    count,
+    check_table,
     facts,
     note,
     page,
@@ -31,10 +29,14 @@ from cardfraud.reporting.page import (
     table,
 )
 from cardfraud.steps.evaluate.charts import Drawn, charts
-from cardfraud.steps.evaluate.figures import Figures
 from cardfraud.steps.evaluate.metrics import Metrics
-
-_ABSENT: Final = "n/a"
+from cardfraud.steps.evaluate.sections import (
+    days_section,
+    fairness_section,
+    importance_section,
+    slices_section,
+)
+from cardfraud.steps.evaluate.tables import compared_figures, number, single_figures
 
 
 def render(
@@ -67,31 +69,27 @@ def render(
         box(
             "Passed: it may be published." if verdict.passed else "Not passed: not published.",
             passed=verdict.passed,
-            checks=[(check.passed, check.sentence) for check in verdict.checks],
         ),
-        section("Pictures", pictures(charts(policy, labels, drawn))),
+        section("The gate", check_table(verdict.checks)),
         section(
             "Figures",
-            note("Every scorer is judged under the policy that stands beside the figures."),
-            sides(
-                _figure_table(metrics),
-                stack(_policy(policy), _origin(candidate, metrics)),
+            _compared_table(metrics),
+            note(
+                f"In brackets the {policy.gate.confidence:.0%} interval of "
+                f"{policy.gate.bootstrap_samples:,} bootstrap draws of whole cards, the same draws "
+                "for both. Each scorer decides at its own thresholds; one cost matrix prices both."
             ),
         ),
-        section("Segments", _segments(metrics.candidate.segments)),
+        section("Pictures", pictures(charts(policy, labels, drawn))),
+        fairness_section(metrics, policy),
+        importance_section(metrics.importance),
+        slices_section(metrics.slices),
+        days_section(metrics),
+        section(
+            "More figures",
+            sides(_single_table(metrics), stack(_policy(policy), _origin(candidate, metrics))),
+        ),
     )
-
-
-def figure_table(metrics: Metrics) -> list[tuple[str, str, str]]:
-    """Return rows of (what, candidate, champion) as text; what belongs to a row is indented."""
-    one = _figures(metrics.candidate)
-    other = _figures(metrics.champion) if metrics.champion else {}
-    return [(name, value, other.get(name, _ABSENT)) for name, value in one.items()]
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Return a figure as text, n/a where it could not be measured."""
-    return _ABSENT if value is None else f"{value:,.{digits}f}"
 
 
 def _answers(metrics: Metrics) -> Markup:
@@ -128,9 +126,20 @@ def _answers(metrics: Metrics) -> Markup:
     )
 
 
-def _figure_table(metrics: Metrics) -> Markup:
+def _compared_table(metrics: Metrics) -> Markup:
+    heads = ["candidate", "champion", "difference"] if metrics.champion else ["candidate"]
+    return table(
+        ["on the held-out rows", *(Cell(head, "n") for head in heads)],
+        [
+            [row.name, *(Cell(getattr(row, head), "n") for head in heads)]
+            for row in compared_figures(metrics)
+        ],
+    )
+
+
+def _single_table(metrics: Metrics) -> Markup:
     rows: list[list[str | Cell]] = []
-    for name, one, other in figure_table(metrics):
+    for name, one, other in single_figures(metrics):
         named = Cell(name.strip(), "sub" if name.startswith(" ") else "")
         beside = [Cell(other, "n")] if metrics.champion else []
         rows.append([named, Cell(one, "n"), *beside])
@@ -177,52 +186,6 @@ def _origin(candidate: Candidate, metrics: Metrics) -> Markup:
             ]
         ),
     )
-
-
-def _segments(segments: Sequence[SegmentMetrics]) -> Markup:
-    if not segments:
-        return note("The data names no segments. Fairness: not assessed.")
-    header = ("transactions", "frauds", "false positive rate", "recall", "average precision")
-    return table(
-        ["segment", *(Cell(name, "n") for name in header)],
-        [
-            [
-                s.segment,
-                count(s.rows),
-                count(s.positives),
-                Cell(number(s.false_positive_rate), "n"),
-                Cell(number(s.recall, 3), "n"),
-                Cell(number(s.average_precision, 3), "n"),
-            ]
-            for s in segments
-        ],
-    )
-
-
-def _figures(figures: Figures) -> dict[str, str]:
-    c, card, cost = figures.classification, figures.card_precision, figures.cost
-    interval = figures.average_precision_interval
-    share = card.share_of_ceiling
-    return {
-        "Average precision": number(c.average_precision),
-        f"  {interval.level:.0%} interval": f"{interval.low:.4f} to {interval.high:.4f}",
-        "AUC ROC": number(c.auc_roc),
-        f"Card precision at {card.k}": number(card.mean),
-        "  ceiling": number(card.ceiling),
-        "  share of the ceiling": _ABSENT if share is None else f"{share:.1%}",
-        f"Precision at {c.k}": number(c.precision_at_k),
-        "At the review threshold: precision": number(c.precision),
-        "  recall": number(c.recall),
-        "  F1": number(c.f1),
-        "  accuracy": number(c.accuracy),
-        "Brier score": number(c.brier, 5),
-        "Expected calibration error": number(c.expected_calibration_error, 5),
-        "Cost of the policy's decisions, major units": number(cost.total, 0),
-        "  missed frauds": number(cost.missed_fraud, 0),
-        "  reviews": number(cost.reviews, 0),
-        "  false declines": number(cost.false_declines, 0),
-        "  letting all pass would cost": number(cost.flag_nothing, 0),
-    }
 
 
 def _span(period: Period) -> str:

@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from cardfraud.adapters.bundles import load_bundle
-from cardfraud.adapters.candidates import (
-    candidate_key,
-    read_candidate,
-    read_candidate_file,
-)
-from cardfraud.adapters.documents import encode, parse
-from cardfraud.adapters.object_store import decode_frame
-from cardfraud.adapters.pointers import alias_digest
+from cardfraud.adapters.candidates import candidate_key, read_candidate, read_candidate_file
+from cardfraud.adapters.documents import encode
 from cardfraud.contracts import keys
-from cardfraud.contracts.bundle import (
-    CARD_FILE,
-    LINEAGE_FILE,
-    METRICS_FILE,
-    MODEL_FILE,
-    SIGNATURE_FILE,
-    Signature,
-)
-from cardfraud.contracts.candidate import TEST_FILE, VALIDATION_FILE, Candidate
+from cardfraud.contracts.bundle import CARD_FILE, LINEAGE_FILE, METRICS_FILE
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluation
 from cardfraud.contracts.policy import Policy
-from cardfraud.errors import InvalidSetting
+from cardfraud.evaluation.cost import decision_costs
 from cardfraud.evaluation.gate import Check, GateVerdict, judge
-from cardfraud.evaluation.intervals import Interval
-from cardfraud.evaluation.operating_point import choose_thresholds
-from cardfraud.scoring.session import OnnxScorer
+from cardfraud.evaluation.held_out import Scored
+from cardfraud.evaluation.importance import Importance, permutation_importance
+from cardfraud.evaluation.slices import WorstSlices, worst_slices
 from cardfraud.steps.evaluate.card import model_card
+from cardfraud.steps.evaluate.case import Case, read_case
 from cardfraud.steps.evaluate.charts import Drawn
-from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
-from cardfraud.steps.evaluate.figures import (
-    Figures,
-    HeldOut,
-    Latency,
-    draw,
-    held_out,
-    measure,
-    time_single_rows,
-)
+from cardfraud.steps.evaluate.config import EvaluateConfig
+from cardfraud.steps.evaluate.dimensions import dimensions
+from cardfraud.steps.evaluate.figures import Figures, draw, measure
 from cardfraud.steps.evaluate.metrics import Metrics
 from cardfraud.steps.evaluate.report import render
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from cardfraud.adapters.object_store import ObjectStore
 
 _log = structlog.get_logger(__name__)
@@ -72,25 +46,6 @@ class EvaluateResult(BaseModel):
     """Key of the HTML report."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Champion:
-    digest: str
-    scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """Everything that the verdict rests on."""
-
-    candidate: Candidate
-    model: bytes
-    policy: Policy
-    rows: HeldOut
-    scores: NDArray[np.float32]
-    champion: _Champion | None
-    latency: Latency | None
-
-
 def run(config: EvaluateConfig, store: ObjectStore) -> EvaluateResult:
     """Judge a candidate; leave metrics, a model card, a policy, a report and the verdict.
 
@@ -103,7 +58,7 @@ def run(config: EvaluateConfig, store: ObjectStore) -> EvaluateResult:
     """
     candidate = read_candidate(store, config.run_id)
     lineage = read_candidate_file(store, candidate, LINEAGE_FILE)
-    case = _case(config, store, candidate)
+    case = read_case(config, store, candidate)
     metrics = _metrics(config, case)
     report = f"{keys.EVALUATION_REPORTS}/{candidate.run_id}.html"
     pictures = _drawn(case, metrics)
@@ -119,117 +74,75 @@ def run(config: EvaluateConfig, store: ObjectStore) -> EvaluateResult:
     return EvaluateResult(evaluation=evaluation, metrics=metrics, policy=case.policy, report=report)
 
 
-def _case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) -> _Case:
-    policy = _policy(config.policy, _frame(store, candidate, VALIDATION_FILE))
-    model = read_candidate_file(store, candidate, MODEL_FILE)
-    signature = parse(
-        Signature, read_candidate_file(store, candidate, SIGNATURE_FILE), SIGNATURE_FILE
-    )
-    rows = held_out(_frame(store, candidate, TEST_FILE))
-    scorer = OnnxScorer(model, signature)
-    return _Case(
-        candidate=candidate,
-        model=model,
-        policy=policy,
-        rows=rows,
-        scores=scorer.score(rows.features),
-        champion=_champion(config, store, candidate, signature, rows),
-        latency=time_single_rows(scorer, rows.features, config.latency_samples),
-    )
-
-
-def _metrics(config: EvaluateConfig, case: _Case) -> Metrics:
-    candidate, champion = case.candidate, case.champion
-    verdict = _verdict(case, config.seed)
-    compared = verdict.comparison
-
-    def figures(scores: NDArray[np.float32], interval: Interval | None) -> Figures:
-        k, seed = config.card_precision_k, config.seed
-        return measure(case.rows, scores, case.policy, k=k, seed=seed, interval=interval)
-
+def _metrics(config: EvaluateConfig, case: Case) -> Metrics:
+    candidate, champion, k = case.candidate, case.champion, config.card_precision_k
     return Metrics(
         model=candidate.model,
         algorithm=candidate.algorithm,
         test_start=candidate.test.start.isoformat(),
         test_end=candidate.test.end.isoformat(),
         split=candidate.split,
-        candidate=figures(case.scores, compared.candidate if compared else None),
-        champion=(
-            figures(champion.scores, compared.champion if compared else None) if champion else None
-        ),
+        candidate=measure(case.rows, case.scored, case.policy, k=k),
+        champion=measure(case.rows, champion.scored, case.policy, k=k) if champion else None,
         champion_digest=champion.digest if champion else None,
+        importance=_importance(config, case),
+        slices=_slices(case),
         latency=case.latency,
         policy_digest=case.policy.digest,
-        verdict=verdict,
+        verdict=_verdict(config, case),
     )
 
 
-def _drawn(case: _Case, metrics: Metrics) -> list[Drawn]:
-    def one(name: str, scores: NDArray[np.float32], figures: Figures) -> Drawn:
-        return Drawn(name, scores, draw(case.rows, scores, case.policy), figures)
+def _importance(config: EvaluateConfig, case: Case) -> Importance | None:
+    labels = case.rows.labels
+    if not config.importance_rows or not labels.any() or labels.all():
+        return None
+    return permutation_importance(
+        case.scorer.score,
+        case.rows.features,
+        labels,
+        case.rows.feature_names,
+        rows=config.importance_rows,
+        seed=config.seed,
+    )
 
-    pictures = [one("candidate", case.scores, metrics.candidate)]
+
+def _slices(case: Case) -> WorstSlices:
+    rows, scored = case.rows, case.scored
+    return worst_slices(
+        rows.labels,
+        scored.scores >= scored.thresholds.review,
+        decision_costs(
+            rows.labels,
+            scored.scores,
+            rows.amounts,
+            costs=case.policy.costs,
+            thresholds=scored.thresholds,
+        ),
+        dimensions(rows),
+        level=case.policy.gate.confidence,
+    )
+
+
+def _drawn(case: Case, metrics: Metrics) -> list[Drawn]:
+    def one(name: str, scored: Scored, figures: Figures) -> Drawn:
+        return Drawn(name, scored.scores, draw(case.rows, scored.scores, case.policy), figures)
+
+    pictures = [one("candidate", case.scored, metrics.candidate)]
     if case.champion and metrics.champion:
-        pictures.append(one("champion", case.champion.scores, metrics.champion))
+        pictures.append(one("champion", case.champion.scored, metrics.champion))
     return pictures
 
 
-def _frame(store: ObjectStore, candidate: Candidate, file: str) -> pl.DataFrame:
-    return decode_frame(read_candidate_file(store, candidate, file), file)
-
-
-def _policy(draft: PolicyDraft, validation: pl.DataFrame) -> Policy:
-    if draft.thresholds is not None:
-        return draft.complete(draft.thresholds)
-    rows = held_out(validation)
-    return draft.complete(
-        choose_thresholds(
-            rows.labels,
-            validation["score"].to_numpy(),
-            rows.amounts,
-            days=rows.days,
-            cards=rows.cards,
-            costs=draft.costs,
-            alert_budget_per_day=draft.alert_budget_per_day,
-            decline_precision=draft.decline_precision,
-        )
-    )
-
-
-def _champion(
-    config: EvaluateConfig,
-    store: ObjectStore,
-    candidate: Candidate,
-    signature: Signature,
-    rows: HeldOut,
-) -> _Champion | None:
-    """Score the same rows with the bundle that the alias names."""
-    if config.compare_with == "none":
-        return None
-    digest = alias_digest(store, "models", candidate.model, config.compare_with)
-    if digest is None:
-        return None
-    bundle = load_bundle(store, candidate.model, digest)
-    if bundle.signature.inputs != signature.inputs:
-        raise InvalidSetting(
-            "compare_with",
-            f"the {config.compare_with} {digest} reads other features than the candidate",
-            hint="set compare_with to none to judge the candidate by itself",
-        )
-    return _Champion(digest, OnnxScorer(bundle.model, bundle.signature).score(rows.features))
-
-
-def _verdict(case: _Case, seed: int) -> GateVerdict:
+def _verdict(config: EvaluateConfig, case: Case) -> GateVerdict:
     verdict = judge(
-        case.rows.labels,
-        case.scores,
-        limits=case.policy.gate,
-        review_threshold=case.policy.thresholds.review,
-        champion=case.champion.scores if case.champion else None,
-        cards=case.rows.cards,
-        segments=case.rows.segments,
+        case.rows,
+        case.scored.scores,
+        case.policy,
+        champion=case.champion.scored if case.champion else None,
         latency_p99_ms=case.latency.p99_ms if case.latency else None,
-        seed=seed,
+        k=config.card_precision_k,
+        seed=config.seed,
     )
     by_time = case.candidate.split == "time"
     split = Check(
@@ -249,7 +162,7 @@ def _verdict(case: _Case, seed: int) -> GateVerdict:
 
 
 def _write(
-    config: EvaluateConfig, store: ObjectStore, case: _Case, metrics: Metrics, card: bytes
+    config: EvaluateConfig, store: ObjectStore, case: Case, metrics: Metrics, card: bytes
 ) -> Evaluation:
     run_id = case.candidate.run_id
     files = {METRICS_FILE: encode(metrics), CARD_FILE: card, POLICY_FILE: case.policy.encode()}

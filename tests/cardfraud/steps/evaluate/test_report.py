@@ -6,9 +6,13 @@ import pytest
 
 from cardfraud.contracts.candidate import Candidate, Period
 from cardfraud.contracts.policy import Policy, Thresholds
+from cardfraud.evaluation.cost import decision_costs
 from cardfraud.evaluation.gate import judge
+from cardfraud.evaluation.held_out import HeldOut, Scored
+from cardfraud.evaluation.slices import worst_slices
 from cardfraud.steps.evaluate.charts import Drawn, charts
-from cardfraud.steps.evaluate.figures import HeldOut, draw, measure
+from cardfraud.steps.evaluate.dimensions import dimensions
+from cardfraud.steps.evaluate.figures import draw, measure
 from cardfraud.steps.evaluate.metrics import Metrics
 from cardfraud.steps.evaluate.report import render
 
@@ -30,7 +34,7 @@ ROWS = HeldOut(
 
 def drawn(name: str, scores: np.ndarray) -> Drawn:
     """One scorer, measured on the rows."""
-    figures = measure(ROWS, scores, POLICY, k=10, seed=1)
+    figures = measure(ROWS, Scored(scores, POLICY.thresholds), POLICY, k=10)
     return Drawn(name, scores, draw(ROWS, scores, POLICY), figures)
 
 
@@ -58,14 +62,26 @@ def page_of(*many: Drawn) -> str:
         candidate=many[0].figures,
         champion=many[1].figures if len(many) > 1 else None,
         champion_digest="sha256-" + "c" * 64 if len(many) > 1 else None,
+        importance=None,
+        slices=worst_slices(
+            LABELS,
+            many[0].scores >= POLICY.thresholds.review,
+            decision_costs(
+                LABELS,
+                many[0].scores,
+                ROWS.amounts,
+                costs=POLICY.costs,
+                thresholds=POLICY.thresholds,
+            ),
+            dimensions(ROWS),
+        ),
         latency=None,
         policy_digest=POLICY.digest,
         verdict=judge(
-            LABELS,
+            ROWS,
             many[0].scores,
-            limits=POLICY.gate,
-            review_threshold=POLICY.thresholds.review,
-            champion=many[1].scores if len(many) > 1 else None,
+            POLICY,
+            champion=Scored(many[1].scores, POLICY.thresholds) if len(many) > 1 else None,
         ),
     )
     return render(candidate, metrics, POLICY, LABELS, many)
@@ -114,7 +130,7 @@ def test_a_rejected_candidate_is_red(poor: Drawn, good: Drawn) -> None:
 
     assert '<div class="answer no"><span>May it be published?</span><b>no</b>' in html
     assert "Not passed" in html
-    assert re.search(r'class="bad">failed</span>Against the champion', html)
+    assert re.search(r'<td class="bad">failed</td><td>Against the champion', html)
 
 
 def test_without_a_champion_there_is_no_empty_column(good: Drawn, poor: Drawn) -> None:
@@ -122,7 +138,7 @@ def test_without_a_champion_there_is_no_empty_column(good: Drawn, poor: Drawn) -
     assert '<th class="n">champion</th>' in page_of(good, poor)
     alone = page_of(good)
     assert '<th class="n">champion</th>' not in alone
-    assert ">n/a<" not in alone
+    assert '<th class="n">difference</th>' not in alone
 
 
 def test_names_from_data_are_escaped_and_periods_end_on_their_last_day(good: Drawn) -> None:

@@ -50,7 +50,7 @@ def candidates(store: ObjectStore, tracking: Tracking) -> dict[str, Candidate]:
 
 
 def _judge(store: ObjectStore, candidate: Candidate, **changes: Any) -> EvaluateResult:
-    given = {"run_id": candidate.run_id, "latency_samples": 200, **changes}
+    given = {"run_id": candidate.run_id, "latency_samples": 200, "importance_rows": 0, **changes}
     return evaluate(EvaluateConfig.model_validate(given), store)
 
 
@@ -98,11 +98,10 @@ def test_a_better_candidate_passes_against_the_champion(
     assert other is not None
     assert one.classification.rows == other.classification.rows
     assert one.classification.positives == other.classification.positives
-    comparison = result.metrics.verdict.comparison
-    assert comparison is not None
-    assert one.average_precision_interval == comparison.candidate
-    assert other.average_precision_interval == comparison.champion
-    assert comparison.difference.estimate == pytest.approx(
+    difference = result.metrics.verdict.comparison.difference
+    assert difference is not None
+    assert difference.average_precision is not None
+    assert difference.average_precision.estimate == pytest.approx(
         (one.classification.average_precision or 0) - (other.classification.average_precision or 0)
     )
 
@@ -164,10 +163,11 @@ def test_thresholds_are_chosen_on_validation_rows(
 def test_the_report_is_one_file_with_every_picture(
     store: ObjectStore, candidates: dict[str, Candidate]
 ) -> None:
-    """The report loads nothing from anywhere and holds six drawn charts and every check."""
-    result = _judge(store, _renamed(store, candidates["better"], "report"))
+    """The report loads nothing from anywhere and holds nine drawn charts and every check."""
+    candidate = _renamed(store, candidates["better"], "report")
+    result = _judge(store, candidate, importance_rows=300)
     page = store.get(result.report).decode()
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 9
     assert not re.search(r"(?:src|href)=\"(?!#)", page)
     assert not re.search(r"@import|url\((?!#)", page)
     for check in result.metrics.verdict.checks:
@@ -189,10 +189,13 @@ def test_the_report_names_segments_or_says_that_there_are_none(
 def test_the_card_holds_the_facts(store: ObjectStore, candidates: dict[str, Candidate]) -> None:
     """Periods, figures, verdict and origin are in the card as they are in the metrics."""
     candidate = _renamed(store, candidates["better"], "card")
-    result = _judge(store, candidate)
+    result = _judge(store, candidate, importance_rows=300)
     card = store.get(candidate_key(candidate.run_id, "card.md")).decode()
     average = result.metrics.candidate.classification.average_precision
-    assert f"| Average precision | {average:.4f} |" in card
+    assert f"| Average precision | {average:.4f} (" in card
+    assert result.metrics.importance is not None
+    assert result.metrics.importance.groups[0].features[0] in card
+    assert "## Where it errs most" in card
     assert "| train | 2024-03-01 | 2024-03-13 |" in card
     assert "Gate: passed" in card
     metrics = json.loads(store.get(candidate_key(candidate.run_id, "metrics.json")))

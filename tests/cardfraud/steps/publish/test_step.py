@@ -59,6 +59,7 @@ def _evaluate(store: ObjectStore, candidate: Candidate, **gate: Any) -> None:
         EvaluateConfig(
             run_id=candidate.run_id,
             latency_samples=50,
+            importance_rows=0,
             policy=PolicyDraft(gate=GateLimits(**gate)),
         ),
         store,

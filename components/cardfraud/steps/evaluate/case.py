@@ -1,0 +1,141 @@
+"""Everything that a verdict rests on: the candidate, its policy, the rows, the champion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cardfraud.adapters.bundles import load_bundle, load_policy
+from cardfraud.adapters.candidates import read_candidate_file
+from cardfraud.adapters.documents import parse
+from cardfraud.adapters.object_store import decode_frame
+from cardfraud.adapters.pointers import alias_digest
+from cardfraud.contracts.bundle import MODEL_FILE, SIGNATURE_FILE, Signature
+from cardfraud.contracts.candidate import TEST_FILE, VALIDATION_FILE, Candidate
+from cardfraud.contracts.policy import Policy, Thresholds
+from cardfraud.errors import InvalidSetting
+from cardfraud.evaluation.held_out import HeldOut, Scored
+from cardfraud.evaluation.operating_point import choose_thresholds
+from cardfraud.scoring.session import OnnxScorer
+from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
+from cardfraud.steps.evaluate.figures import held_out
+from cardfraud.steps.evaluate.latency import Latency, time_single_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cardfraud.adapters.object_store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The bundle that the candidate is compared with, on the same rows."""
+
+    digest: str
+    scored: Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that the verdict rests on.
+
+    Attributes:
+        candidate: what is judged.
+        model: bytes of its graph.
+        policy: costs and limits, and the thresholds that the candidate would act at.
+        rows: the held-out rows.
+        scorer: the graph as it is served.
+        scored: its scores on the rows.
+        champion: None where there is none to compare with.
+        latency: None where it was not measured.
+    """
+
+    candidate: Candidate
+    model: bytes
+    policy: Policy
+    rows: HeldOut
+    scorer: OnnxScorer
+    scored: Scored
+    champion: Champion | None
+    latency: Latency | None
+
+
+def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) -> Case:
+    """Read and score all that the verdict rests on.
+
+    Raises:
+        IntegrityError: a file of the candidate or of the champion is not what was written.
+        InvalidSetting: the champion reads other features, so that the rows fit only one of both.
+    """
+    policy = _policy(config.policy, _frame(store, candidate, VALIDATION_FILE))
+    model = read_candidate_file(store, candidate, MODEL_FILE)
+    signature = parse(
+        Signature, read_candidate_file(store, candidate, SIGNATURE_FILE), SIGNATURE_FILE
+    )
+    rows = held_out(_frame(store, candidate, TEST_FILE))
+    scorer = OnnxScorer(model, signature)
+    named = _champion(config.compare_with, store, policy, candidate.model, signature)
+    champion = None
+    if named is not None:
+        digest, other, thresholds = named
+        champion = Champion(digest, Scored(other.score(rows.features), thresholds))
+    return Case(
+        candidate=candidate,
+        model=model,
+        policy=policy,
+        rows=rows,
+        scorer=scorer,
+        scored=Scored(scorer.score(rows.features), policy.thresholds),
+        champion=champion,
+        latency=time_single_rows(scorer, rows.features, config.latency_samples),
+    )
+
+
+def _frame(store: ObjectStore, candidate: Candidate, file: str) -> pl.DataFrame:
+    return decode_frame(read_candidate_file(store, candidate, file), file)
+
+
+def _policy(draft: PolicyDraft, validation: pl.DataFrame) -> Policy:
+    if draft.thresholds is not None:
+        return draft.complete(draft.thresholds)
+    rows = held_out(validation)
+    return draft.complete(
+        choose_thresholds(
+            rows.labels,
+            validation["score"].to_numpy(),
+            rows.amounts,
+            days=rows.days,
+            cards=rows.cards,
+            costs=draft.costs,
+            alert_budget_per_day=draft.alert_budget_per_day,
+            decline_precision=draft.decline_precision,
+        )
+    )
+
+
+def _champion(
+    alias: str, store: ObjectStore, policy: Policy, model: str, signature: Signature
+) -> tuple[str, OnnxScorer, Thresholds] | None:
+    """Read the bundle that an alias names.
+
+    It acts at the thresholds of the policy that the same alias names, or, where there is none, at
+    those of ``policy``.
+    """
+    digest = None if alias == "none" else alias_digest(store, "models", model, alias)
+    if digest is None:
+        return None
+    bundle = load_bundle(store, model, digest)
+    if _columns(bundle.signature) != _columns(signature):
+        raise InvalidSetting(
+            "compare_with",
+            f"the {alias} {digest} reads other features than the candidate",
+            hint="set compare_with to none to judge the candidate by itself",
+        )
+    in_force = alias_digest(store, "policies", model, alias)
+    own = policy if in_force is None else load_policy(store, model, in_force)
+    return digest, OnnxScorer(bundle.model, bundle.signature), own.thresholds
+
+
+def _columns(signature: Signature) -> list[tuple[str, str, float]]:
+    """What a row must look like; what is typical of a training does not belong to it."""
+    return [(column.name, column.dtype, column.default) for column in signature.inputs]
