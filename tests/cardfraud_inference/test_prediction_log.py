@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import io
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -12,8 +13,10 @@ from prometheus_client import REGISTRY
 
 from cardfraud.adapters.bundles import load_bundle
 from cardfraud.adapters.object_store import ObjectStore
+from cardfraud.contracts import keys
 from cardfraud.contracts.telemetry import (
     PREDICTION_COLUMNS,
+    Pseudonyms,
     ServedDecisions,
     ServedVersions,
     hashed,
@@ -21,7 +24,9 @@ from cardfraud.contracts.telemetry import (
 from cardfraud.errors import Conflict, NotFound, Unavailable
 from cardfraud.features.definitions import feature_set_digest
 from cardfraud.scoring.session import OnnxScorer
+from cardfraud_inference.telemetry.prediction_journal import HeldFile, Journal
 from cardfraud_inference.telemetry.prediction_log import Destination, PredictionLog
+from cardfraud_inference.telemetry.prediction_table import encode
 from cardfraud_pipelines.local import Endpoints
 from tests.cardfraud_inference.clients import instance, metric, predict
 from tests.cardfraud_inference.conftest import Serving
@@ -308,6 +313,106 @@ def test_an_error_that_nobody_foresaw_is_tried_again() -> None:
     writing.add(served("c"))
     writing.close(5)
     assert holds(store.rows, "abc")
+
+
+def test_what_does_not_fit_is_not_kept() -> None:
+    """While the store is away, only as many decisions are in memory as may wait."""
+    writing = log(Failing(Unavailable("object store", "away"), failures=10**6), capacity=50)
+    for _ in range(500):
+        writing.add(served("a"))
+    gc.collect()
+    kept = sum(isinstance(thing, ServedDecisions) for thing in gc.get_objects())
+    writing.close(0)
+    assert kept <= 50
+
+
+def killed(path: Path, *, lost: int, rows: int) -> HeldFile:
+    """Leave the journal of a process that was killed while it wrote a file; return the file."""
+    journal = Journal.open(path, "a" * 32, "fraud")
+    assert journal is not None
+    held = HeldFile("a" * 32, date(2026, 3, 2), 7, rows)
+    journal.offer(lost + rows)
+    journal.hold(held)
+    journal.close()
+    return held
+
+
+def key_of(file: HeldFile) -> str:
+    """Where the file lies when it is written."""
+    return keys.predictions("fraud", file.day, file.writer, file.number)
+
+
+def test_rows_that_a_killed_process_had_are_lost_and_counted(tmp_path: Path) -> None:
+    """Also those of the file that it was writing, which now can never come."""
+    store, before = Failing(RuntimeError(), failures=0), counted("lost")
+    file = killed(tmp_path / "journal", lost=5, rows=3)
+    writing = log(store, journal=tmp_path / "journal")
+    until(lambda: counted("lost") - before == 8)
+    with pytest.raises(Conflict):
+        store.put_if_absent(key_of(file), b"what the killed process had sent")
+    writing.add(served("ab"))
+    writing.close(5)
+    assert holds(store.rows, "ab")
+
+
+def test_a_file_that_a_killed_process_had_written_is_not_lost(tmp_path: Path) -> None:
+    """It was killed after the store had taken the file and before it knew."""
+    store, before = Failing(RuntimeError(), failures=0), counted("lost")
+    file = killed(tmp_path / "journal", lost=5, rows=3)
+    store.files[key_of(file)] = encode([served("abc")], Pseudonyms(KEY))
+    writing = log(store, journal=tmp_path / "journal")
+    writing.close(5)
+    assert counted("lost") - before == 5
+    assert holds(store.rows, "abc")
+
+
+def test_a_file_is_lost_once_whoever_finds_out(tmp_path: Path) -> None:
+    """A process that was killed after it had found out, and before it told, leaves it again."""
+    store, before = Failing(RuntimeError(), failures=0), counted("lost")
+    file = killed(tmp_path / "journal", lost=0, rows=3)
+    store.files[key_of(file)] = encode([], Pseudonyms(KEY))
+    log(store, journal=tmp_path / "journal").close(5)
+    assert counted("lost") - before == 3
+    log(store, journal=tmp_path / "journal").close(5)
+    assert counted("lost") - before == 3
+
+
+def test_a_file_under_way_at_the_end_is_left_to_the_next_process(tmp_path: Path) -> None:
+    """Nobody knows of it: it is neither dropped nor written until the next one has asked."""
+    away = Failing(Unavailable("object store", "away"), failures=10**6)
+    before = {outcome: counted(outcome) for outcome in ("dropped", "lost")}
+    writing = log(away, journal=tmp_path / "journal")
+    writing.add(served("ab"))
+    writing.add(served("c"))
+    until(lambda: away.attempts > 0)
+    writing.close(0)
+    assert counted("dropped") - before["dropped"] == 1
+    store = Failing(RuntimeError(), failures=0)
+    log(store, journal=tmp_path / "journal").close(5)
+    assert counted("lost") - before["lost"] == 2
+
+
+def test_without_a_journal_a_file_under_way_counts_as_dropped() -> None:
+    """Nobody will ever find out, so the count is the highest that it can be."""
+    away, before = Failing(Unavailable("object store", "away"), failures=10**6), counted("dropped")
+    writing = log(away)
+    writing.add(served("ab"))
+    writing.add(served("c"))
+    until(lambda: away.attempts > 0)
+    writing.close(0)
+    assert counted("dropped") - before == 3
+
+
+def test_a_journal_that_another_process_uses_stops_nothing(tmp_path: Path) -> None:
+    """The second log goes without, and writes all the same."""
+    store = Failing(RuntimeError(), failures=0)
+    first = log(store, journal=tmp_path / "journal")
+    second = log(store, journal=tmp_path / "journal")
+    second.add(served("ab"))
+    second.close(5)
+    first.add(served("cd"))
+    first.close(5)
+    assert holds(store.rows, "abcd")
 
 
 WRONG = {
