@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import Decision
 from cardfraud.evaluation.gate import GateVerdict
+from cardfraud_pipelines.demo.examples import Example
 from cardfraud_pipelines.demo.parity import Parity
 from cardfraud_pipelines.demo.plan import Plan
+from cardfraud_pipelines.ladder.result import LadderResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class ModelRow:
     test_brier: float
     onnx_difference: float
     chosen: bool
+    verdict: GateVerdict
+    against: str | None
+    """Algorithm of the champion that it was compared with; None where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +102,20 @@ class DemoOutcome:
     plan: Plan
     data: DataSeen
     models: tuple[ModelRow, ...]
-    verdict: GateVerdict
     bundle: str
     policy: str
     review_threshold: float
     decline_threshold: float
     replayed: Replayed
     parity: Parity
+    examples: tuple[Example, ...]
+    ladder: LadderResult
     stages: tuple[Stage, ...]
     object_store: str
     evaluation_report: Path
     validation_report: Path
+
+    @property
+    def verdict(self) -> GateVerdict:
+        """The gate's verdict on the model that is served."""
+        return next(model.verdict for model in self.models if model.chosen)

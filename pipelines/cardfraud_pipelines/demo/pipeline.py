@@ -18,7 +18,7 @@ from cardfraud.contracts.policy import Policy
 from cardfraud.features.labels import latest_labels
 from cardfraud.steps.deploy.config import DeployConfig
 from cardfraud.steps.deploy.step import run as deploy
-from cardfraud.steps.evaluate.config import EvaluateConfig
+from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
 from cardfraud.steps.evaluate.step import EvaluateResult
 from cardfraud.steps.evaluate.step import run as evaluate
 from cardfraud.steps.featurize.config import FeaturizeConfig
@@ -38,6 +38,7 @@ from cardfraud.steps.validate.step import run as validate
 from cardfraud_pipelines.demo.outcome import ModelRow
 from cardfraud_pipelines.demo.plan import Span
 from cardfraud_pipelines.demo.workspace import Workspace
+from cardfraud_pipelines.ladder.rules import RULES
 
 Algorithm = Literal["logistic_regression", "random_forest", "gradient_boosting"]
 ALGORITHMS: Final[tuple[Algorithm, ...]] = (
@@ -51,6 +52,9 @@ PARAMETERS: Final[dict[Algorithm, dict[str, Any]]] = {
     # The forest is the slow one; with a fifth of the rows a tree it costs seconds, not minutes.
     "random_forest": {"row_share": 0.2},
 }
+
+POLICY: Final = PolicyDraft(rules=RULES)
+"""Thresholds are chosen on each candidate's validation scores; the rules are the same for all."""
 
 _DAY: Final = timedelta(days=1)
 
@@ -136,12 +140,13 @@ def train_and_publish(work: Workspace, tracking: Tracking) -> Published:
     chosen = choose([result.candidate for result in trained])
     with work.stages.stage("evaluate") as stage:
         baseline = trained[0].candidate.run_id
-        judged = {baseline: evaluate(EvaluateConfig(run_id=baseline, compare_with="none"), store)}
+        alone = EvaluateConfig(run_id=baseline, compare_with="none", policy=POLICY)
+        judged = {baseline: evaluate(alone, store)}
         if judged[baseline].evaluation.passed:
             publish(PublishConfig(run_id=baseline), store, tracking)
         for result in trained[1:]:
             run_id = result.candidate.run_id
-            judged[run_id] = evaluate(EvaluateConfig(run_id=run_id), store)
+            judged[run_id] = evaluate(EvaluateConfig(run_id=run_id, policy=POLICY), store)
         stage.note = f"{chosen.algorithm} was best on validation"
     with work.stages.stage("publish and deploy") as stage:
         published = publish(PublishConfig(run_id=chosen.run_id), store, tracking)
@@ -154,6 +159,7 @@ def train_and_publish(work: Workspace, tracking: Tracking) -> Published:
                 result,
                 judged[result.candidate.run_id],
                 chosen=result.candidate.run_id == chosen.run_id,
+                baseline=trained[0].candidate.algorithm,
             )
             for result in trained
         ),
@@ -194,7 +200,9 @@ def _period(span: Span) -> Period:
     return Period(start=span.start, end=span.end)
 
 
-def _model_row(result: TrainResult, judged: EvaluateResult, *, chosen: bool) -> ModelRow:
+def _model_row(
+    result: TrainResult, judged: EvaluateResult, *, chosen: bool, baseline: str
+) -> ModelRow:
     figures = judged.metrics.candidate
     return ModelRow(
         algorithm=result.candidate.algorithm,
@@ -206,6 +214,8 @@ def _model_row(result: TrainResult, judged: EvaluateResult, *, chosen: bool) -> 
         test_brier=figures.classification.brier,
         onnx_difference=result.parity,
         chosen=chosen,
+        verdict=judged.metrics.verdict,
+        against=None if judged.metrics.champion_digest is None else baseline,
     )
 
 

@@ -15,6 +15,7 @@ from cardfraud_pipelines.demo import pictures
 from cardfraud_pipelines.demo.outcome import DemoOutcome, ModelRow
 from cardfraud_pipelines.demo.parity import TOLERANCE, Parity
 from cardfraud_pipelines.demo.plan import Span
+from cardfraud_pipelines.demo.sections import examples_section, ladder_section, verdicts
 
 
 def write_report(outcome: DemoOutcome, folder: Path) -> Path:
@@ -34,7 +35,10 @@ def report_html(outcome: DemoOutcome, folder: Path) -> str:
         _answers(outcome),
         _parity(outcome),
         _serving(outcome),
+        examples_section(outcome.examples),
         _models(outcome, folder),
+        verdicts(outcome.models),
+        ladder_section(outcome.ladder),
         _data(outcome, folder),
         _stages(outcome),
     )
@@ -243,7 +247,7 @@ def _models(outcome: DemoOutcome, folder: Path) -> Markup:
                 if verdict.passed
                 else "The gate: not passed.",
                 passed=verdict.passed,
-                checks=[(check.passed, check.sentence) for check in verdict.checks],
+                checks=[(False, sentence) for sentence in verdict.reasons],
             ),
         ),
         _link("The evaluation report", outcome.evaluation_report, folder),

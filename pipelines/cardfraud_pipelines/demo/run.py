@@ -22,6 +22,8 @@ from cardfraud.adapters.sources import handbook
 from cardfraud.contracts.sources import Source
 from cardfraud.simulation import SimulationSettings, Simulator
 from cardfraud.steps.validate.result import ValidationResult
+from cardfraud_pipelines.demo.examples import choose_examples
+from cardfraud_pipelines.demo.ladder import measure_ladder
 from cardfraud_pipelines.demo.outcome import DataSeen, DemoOutcome
 from cardfraud_pipelines.demo.parity import ServedDiffersFromOffline
 from cardfraud_pipelines.demo.pipeline import (
@@ -133,6 +135,7 @@ def _run(
         url = stack.wait_for_mlflow()
     tracking = Tracking(TrackingSettings(tracking_uri=url, experiment=MODEL), work.store.settings)
     published = train_and_publish(work, tracking)
+    ladder = measure_ladder(work, published)
     deployed = _serve(work, stack, published)
     traffic, seconds = replay_days(work, deployed.predict_url)
     replayed, parity = compare_with_offline(work, traffic, published.bundle, seconds)
@@ -140,13 +143,14 @@ def _run(
         plan=work.plan,
         data=_data_seen(described, validation, frauds_by_day(work.plan.history, work.store)),
         models=published.models,
-        verdict=published.evaluation.metrics.verdict,
         bundle=published.bundle,
         policy=published.policy_digest,
         review_threshold=published.policy.thresholds.review,
         decline_threshold=published.policy.thresholds.decline,
         replayed=replayed,
         parity=parity,
+        examples=choose_examples(traffic.rows, traffic.served.predictions, replayed.fraud),
+        ladder=ladder,
         stages=tuple(work.stages.done),
         object_store=stack.endpoints.s3_server,
         validation_report=_save(work.store, validation.report_html, out, "validation.html"),

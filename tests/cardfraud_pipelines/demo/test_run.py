@@ -59,6 +59,21 @@ def test_the_served_model_passed_the_gate_and_beats_chance(outcome: DemoOutcome)
     assert outcome.replayed.served[frauds].mean() > 5 * outcome.replayed.served[~frauds].mean()
 
 
+def test_every_candidate_was_judged_and_every_decision_is_explained(outcome: DemoOutcome) -> None:
+    """Each model has its verdict; a declined or reviewed transaction was given reasons."""
+    assert all(model.verdict.checks for model in outcome.models)
+    decisions = {one.decision for one in outcome.examples}
+    assert decisions >= {"approve", "review"}
+    for one in outcome.examples:
+        assert one.reasons or one.decision == "approve"
+
+
+def test_the_ladder_falls(outcome: DemoOutcome) -> None:
+    """On the demo's own data a stale merchant costs something, and the store's absence more."""
+    found = {rung.name: rung.average_precision for rung in outcome.ladder.rungs}
+    assert found["full"] > found["merchant stale"] > found["store gone"]
+
+
 def test_the_report_lies_with_the_reports_it_links_to(outcome: DemoOutcome, folder: Path) -> None:
     """The page and both linked reports are in the folder."""
     page = (folder / "report.html").read_text(encoding="utf-8")
