@@ -5,6 +5,7 @@ waited for it.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.cardfraud_inference.ladder.standing import (
     probability,
     question,
 )
-from tests.support.faulty_link import Fault
+from tests.support.faulty_link import Fault, FaultyLink
 from tests.support.servers import Address
 
 USER, MERCHANT = "user_history_state_v1", "merchant_state_v1"
@@ -144,6 +145,20 @@ def test_a_late_answer_of_the_store_is_nobodys(standing: Standing, address: Addr
         assert stale["features"]["stale"] == [USER, MERCHANT]
         unknown = ask(address, user_id="nobody", merchant_id="nowhere")
         assert sorted(unknown["features"]["missing"]) == ["merchant", "user"]
+
+
+@pytest.mark.parametrize("part", ["redis", "predictor"])
+def test_many_that_wait_at_once_are_all_answered(standing: Standing, part: str) -> None:
+    """A stalled link holds no place for good: whoever asks meanwhile and afterwards is answered."""
+    link: FaultyLink = getattr(standing, part)
+    link.break_(Fault.STALL)
+    with ThreadPoolExecutor(24) as clients:
+        during = list(clients.map(lambda _: ask(standing.split), range(48)))
+        assert {one["probability"] for one in during} == {None}
+        assert {one["decision"] for one in during} == {"review"}
+        link.heal()
+        after = list(clients.map(lambda _: ask(standing.split), range(48)))
+    assert all(one == full(standing) for one in after)
 
 
 @pytest.mark.parametrize("fault", list(Fault))
