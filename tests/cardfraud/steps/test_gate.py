@@ -1,0 +1,205 @@
+"""The gate as it works: candidates in a real object store, judged by the step, then published."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cardfraud.adapters.bundles import publish_bundle, publish_policy
+from cardfraud.adapters.object_store import ObjectStore
+from cardfraud.adapters.pointers import alias_digest, move_alias
+from cardfraud.adapters.registry import Tracking
+from cardfraud.contracts.policy import GateLimits, Policy, Thresholds
+from cardfraud.errors import DataRejected
+from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
+from cardfraud.steps.evaluate.step import EvaluateResult
+from cardfraud.steps.evaluate.step import run as evaluate
+from cardfraud.steps.publish.config import PublishConfig
+from cardfraud.steps.publish.step import run as publish
+from cardfraud_pipelines.local import Endpoints
+from tests.support.bundles import bundle_files
+from tests.support.candidates import JudgedRows, leave_candidate
+from tests.support.graphs import logistic
+from tests.support.onnx_graphs import slowed
+from tests.support.stores import object_store
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+ROWS, CARDS, SHARE = 6_000, 900, 0.05
+THRESHOLDS = Thresholds(review=0.2, decline=0.95)
+SLOWEST_MS = 25.0
+PRIOR = float(np.log(SHARE / (1 - SHARE)))
+# Columns that carry made-up signals: two that each tell something, one that misses small frauds,
+# one that knows the answer, and one that names the segment.
+STRONG, OTHER, BLIND, LEAK, SOUTH = (
+    "amount_zscore", "spending_velocity", "amount_over_avg", "transaction_frequency", "is_night"
+)  # fmt: skip
+
+
+def _rows(share: float = SHARE) -> JudgedRows:
+    """A week of 900 cards, a fifth of them in the south; half the frauds are of small amounts."""
+    random = np.random.default_rng(11)
+    labels = random.random(ROWS) < share
+    small = random.random(ROWS) < 0.5
+    cards = random.integers(0, CARDS, ROWS)
+    south = cards % 5 == 0
+    strong = random.normal(size=ROWS) + 2.2 * labels
+    return JudgedRows(
+        labels=labels,
+        amounts=np.where(small, 6.0, 300.0) * random.lognormal(0, 0.2, ROWS),
+        days=np.sort(random.integers(0, 7, ROWS)),
+        cards=cards,
+        segments=np.where(south, "south", "north").astype(object),
+        features={
+            STRONG: strong,
+            OTHER: random.normal(size=ROWS) + 1.6 * labels,
+            BLIND: np.where(small, random.normal(size=ROWS), strong),
+            LEAK: labels + 0.05 * random.normal(size=ROWS),
+            SOUTH: south.astype(np.float64),
+        },
+    )
+
+
+def _graph(**strengths: float) -> bytes:
+    """Calibrated by construction: normal signals that lie so much higher for frauds."""
+    columns = {"strong": STRONG, "other": OTHER, "blind": BLIND}
+    weights = {columns[name]: strength for name, strength in strengths.items()}
+    return logistic(weights, bias=PRIOR - sum(s**2 for s in strengths.values()) / 2)
+
+
+def _unfair() -> bytes:
+    """As good as the better one, but it holds living in the south against people."""
+    return logistic({STRONG: 2.2, OTHER: 1.6, SOUTH: 1.5}, bias=PRIOR - (2.2**2 + 1.6**2) / 2)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One candidate, what it meets, and the one check that must stop it."""
+
+    graph: Callable[[], bytes]
+    failing: str | None
+    champion: bool = True
+    rows: JudgedRows = field(default_factory=_rows)
+    limits: dict[str, Any] = field(default_factory=dict)
+    thresholds: Thresholds = THRESHOLDS
+    latency_samples: int = 0
+
+
+def _better() -> bytes:
+    return _graph(strong=2.2, other=1.6)
+
+
+CASES = {
+    "better": Case(_better, None, latency_samples=50),
+    "worse": Case(lambda: _graph(blind=2.2), "champion"),
+    "costlier": Case(_better, "cost", thresholds=Thresholds(review=0.97, decline=0.97)),
+    "constant": Case(
+        _graph, "distinct_scores", champion=False, limits={"min_average_precision": 0.0}
+    ),
+    "blunt": Case(
+        lambda: _graph(other=1.6), "average_precision", champion=False,
+        limits={"min_average_precision": 0.7},
+    ),
+    "too-good": Case(lambda: logistic({LEAK: 30.0}, bias=-15.0), "too_good"),
+    "overconfident": Case(lambda: logistic({STRONG: 2.2, OTHER: 1.6}, bias=-1.0), "calibration",
+                          champion=False),
+    "unfair": Case(_unfair, "fairness"),
+    "too-few-frauds": Case(_better, "positives", champion=False, rows=_rows(share=0.006)),
+    "too-slow": Case(lambda: slowed(_better()), "latency", latency_samples=3),
+    "no-segments": Case(
+        _better, "fairness", rows=replace(_rows(), segments=None),
+        limits={"allow_unassessed_fairness": False},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tracked: Endpoints) -> ObjectStore:
+    """Return a store on a bucket of this module's own."""
+    return object_store(tracked)
+
+
+def _crown(store: ObjectStore, model: str) -> str:
+    """Let a model that knows the strong signal alone serve, under the usual thresholds."""
+    files = bundle_files(_graph(strong=2.2))
+    digest = publish_bundle(store, files, model, "tiny").bundle_digest
+    move_alias(store, "models", model, "champion", digest, expected=None)
+    policy = publish_policy(store, model, Policy(thresholds=THRESHOLDS))
+    move_alias(store, "policies", model, "champion", policy, expected=None)
+    return digest
+
+
+def _evaluate(store: ObjectStore, case: Case, run_id: str) -> EvaluateResult:
+    limits = {"bootstrap_samples": 200, "max_latency_p99_ms": SLOWEST_MS, **case.limits}
+    draft = PolicyDraft(thresholds=case.thresholds, gate=GateLimits.model_validate(limits))
+    return evaluate(
+        EvaluateConfig(
+            run_id=run_id,
+            policy=draft,
+            latency_samples=case.latency_samples,
+            importance_rows=0,
+        ),
+        store,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.failing])
+def test_each_bad_candidate_fails_its_own_check_alone_and_is_not_published(
+    store: ObjectStore, tracking: Tracking, name: str
+) -> None:
+    """The one check that must stop it does, no other does, and publication gives its sentence."""
+    case = CASES[name]
+    champion = _crown(store, name) if case.champion else None
+    before = set(store.keys(f"models/{name}/"))
+    candidate = leave_candidate(store, case.graph(), case.rows, model=name)
+    result = _evaluate(store, case, candidate.run_id)
+    failed = [check for check in result.metrics.verdict.checks if not check.passed]
+    assert [check.name for check in failed] == [case.failing], result.evaluation.reasons
+    with pytest.raises(DataRejected) as refused:
+        publish(PublishConfig(run_id=candidate.run_id), store, tracking)
+    assert refused.value.failures == [failed[0].sentence]
+    assert set(store.keys(f"models/{name}/")) == before
+    assert alias_digest(store, "models", name, "champion") == champion
+
+
+def test_a_better_candidate_passes_and_takes_over(store: ObjectStore, tracking: Tracking) -> None:
+    """The control: with the same rows, limits and champion, nothing stops a better model."""
+    case = CASES["better"]
+    champion = _crown(store, "better")
+    graph = case.graph()
+    with tracking.run("better") as tracked:
+        logged = tracked.onnx_model(graph, columns=len(FEATURE_NAMES))
+    candidate = leave_candidate(
+        store, graph, case.rows, model="better", run_id=tracked.run_id, tracked_model=logged
+    )
+    result = _evaluate(store, case, candidate.run_id)
+    assert result.evaluation.passed, result.evaluation.reasons
+    assert result.evaluation.compared_bundle == champion
+    published = publish(PublishConfig(run_id=candidate.run_id), store, tracking)
+    assert alias_digest(store, "models", "better", "champion") == (published.manifest.bundle_digest)
+    assert published.manifest.bundle_digest != champion
+
+
+def test_every_check_that_can_fail_is_failed_by_somebody() -> None:
+    """A check that no bad candidate meets would be one that nobody has seen work."""
+    from cardfraud.evaluation.gate import judge
+    from cardfraud.evaluation.held_out import HeldOut
+
+    rows = _rows()
+    held_out = HeldOut(
+        labels=rows.labels,
+        amounts=rows.amounts,
+        days=rows.days,
+        cards=rows.cards.astype(np.str_),
+        segments=rows.segments,
+        features=np.zeros((ROWS, 0), dtype=np.float32),
+    )
+    scores: NDArray[np.float32] = np.full(ROWS, 0.5, dtype=np.float32)
+    verdict = judge(held_out, scores, Policy(thresholds=THRESHOLDS))
+    assert {check.name for check in verdict.checks} == {
+        case.failing for case in CASES.values() if case.failing
+    }
