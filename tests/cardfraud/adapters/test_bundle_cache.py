@@ -128,6 +128,22 @@ def test_a_damaged_copy_is_refused_and_then_mended(
     assert cached_bundle(silent, "fraud", digest, cache) == (expected, Origin.CACHE)
 
 
+def test_another_bundles_copy_is_refused(
+    store: ObjectStore, silent: ObjectStore, cache: BundleCache
+) -> None:
+    """A whole bundle of another digest, or of another model, is not the one that was asked for."""
+    one, two = published(store, b"one"), published(store, b"two")
+    cached_bundle(store, "fraud", two, cache)
+    copy_of(cache, two).rename(copy_of(cache, one))
+    with pytest.raises(Unavailable, match=f"cannot be used: .*{one}"):
+        cached_bundle(silent, "fraud", one, cache)
+    place = cache.copies.path("models/other", two)
+    place.parent.mkdir()
+    copy_of(cache, one).rename(place)
+    with pytest.raises(Unavailable, match=r"cannot be used: .*'other'"):
+        cached_bundle(silent, "other", two, cache)
+
+
 def test_a_damaged_policy_or_object_is_refused(
     store: ObjectStore, silent: ObjectStore, cache: BundleCache
 ) -> None:

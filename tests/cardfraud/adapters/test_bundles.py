@@ -153,7 +153,7 @@ def test_a_missing_file_is_refused(store: ObjectStore, file: str) -> None:
 
 
 def test_a_file_too_many_is_refused(store: ObjectStore) -> None:
-    """A manifest that was made to name one more file, which is there and whole, is refused."""
+    """A manifest that was made to name one more file is refused, whether that is there or not."""
     digest = publish_bundle(store, bundle_files(), "fraud", "x").bundle_digest
     prefix = keys.bundle_prefix("fraud", digest)
     forged = make_manifest("fraud", "x", {**bundle_files(), "model.pt": b"another"})
@@ -162,6 +162,7 @@ def test_a_file_too_many_is_refused(store: ObjectStore) -> None:
     with pytest.raises(IntegrityError, match="bundle_digest") as caught:
         load_bundle(store, "fraud", digest)
     assert (caught.value.expected, caught.value.actual) == (digest, forged.bundle_digest)
+    store.delete(prefix + "model.pt")
     kept = forged.model_copy(update={"bundle_digest": digest})
     store.put(prefix + "manifest.json", kept.model_dump_json().encode())
     with pytest.raises(IntegrityError, match=r"manifest\.json"):
