@@ -97,7 +97,8 @@ def _merchant_frauds(values: Values) -> str:
             seen = _counted(count, "transaction")
             said = f"merchant: {frauds} of its {seen} were fraud in the last {_IN_DAYS[window]} "
             said += "whose labels are known"
-    return said
+    streak = _known(values, "merchant_fraud_streak") or 0.0
+    return f"{said}, the latest {streak:.0f} without exception" if streak > 1 else said
 
 
 def _merchant_activity(values: Values) -> str:

@@ -91,6 +91,13 @@ def test_a_reason_has_the_numbers_that_an_analyst_would_look_up(
     assert _only(concept, VALUES) == sentence
 
 
+def test_an_unbroken_run_of_frauds_is_said() -> None:
+    """A merchant whose latest transactions were all fraud is another thing than one with some."""
+    plain = _only(Concept.MERCHANT_FRAUDS, VALUES)
+    for streak, said in ((1.0, plain), (3.0, f"{plain}, the latest 3 without exception")):
+        assert _only(Concept.MERCHANT_FRAUDS, VALUES | {"merchant_fraud_streak": streak}) == said
+
+
 @pytest.mark.parametrize("concept", CONCEPTS)
 def test_a_cold_start_is_said_and_no_number_made_up(concept: Concept) -> None:
     """Where nothing is known of user and merchant, no sentence says a number that is not there."""
