@@ -148,7 +148,7 @@ class FraudPredictor(Model):  # type: ignore[misc]  # kserve is untyped
         """Turn the scores into the answer."""
         del headers, response_headers
         assert result.scores is not None  # noqa: S101 (predict sets them; for the type checker)
-        metrics.STAGE_MILLISECONDS.labels("total").observe(current().milliseconds)
+        metrics.time_answer(current().milliseconds)
         if result.request is None:
             return {"predictions": result.scores.tolist()}
         return respond(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
@@ -92,7 +93,7 @@ RULES: Final = Counter(
 )
 PREDICTION_LOG_ROWS: Final = Counter(
     "cardfraud_prediction_log_rows_total",
-    "Rows of the prediction log by outcome: queued, written, dropped.",
+    "Rows of the prediction log by outcome: queued, written, dropped, lost (by a killed process).",
     ["outcome"],
 )
 PREDICTION_LOG_WAITING: Final = Gauge(
@@ -108,15 +109,33 @@ SERVING: Final = Gauge(
 )
 
 
+# Looking a series up by its labels takes longer than counting in it; there are few of these.
+_stage = cache(STAGE_MILLISECONDS.labels)
+_request = cache(REQUESTS.labels)
+_decision = cache(DECISIONS.labels)
+_score = cache(SCORE.labels)
+_rung_of = cache(RUNG.labels)
+
+
+def count_request(protocol: str, status: str) -> None:
+    """Count one request."""
+    _request(protocol, status).inc()
+
+
+def time_answer(milliseconds: float) -> None:
+    """Note the time from a request's first byte to its answer."""
+    _stage("total").observe(milliseconds)
+
+
 def count_answer(track: str, answer: Prediction, *, stored: bool) -> None:
     """Count one answer: its decision, its score, its rung, and the health of its features."""
     health = answer.features
-    DECISIONS.labels(track, answer.decision.value).inc()
+    _decision(track, answer.decision.value).inc()
     if answer.probability is not None:
-        SCORE.labels(track).observe(answer.probability)
-        RUNG.labels("stale" if health.degraded else "full").inc()
+        _score(track).observe(answer.probability)
+        _rung_of("stale" if health.degraded else "full").inc()
     else:
-        RUNG.labels("predictor" if stored else "store").inc()
+        _rung_of("predictor" if stored else "store").inc()
     for entity in health.missing:
         MISSING.labels(entity).inc()
     for view in health.stale:
@@ -144,4 +163,4 @@ def stage(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        STAGE_MILLISECONDS.labels(name).observe((time.perf_counter() - started) * 1_000)
+        _stage(name).observe((time.perf_counter() - started) * 1_000)

@@ -216,12 +216,12 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         del headers
         with self._forgotten_if_it_fails(result), metrics.stage("decide"):
             answered = await self._answered(result)
+        if answered:  # before anything is waited for: others may get these answers already
+            self._tell(result, answered)
         answers = await _in_order(result.claim, answered)
         served = result.served
         if response_headers is not None:
             response_headers["x-fraud-track"] = served.model.track
-        if answered:
-            self._tell(result, answered)
         if result.request is None:
             return {"predictions": [one.model_dump(mode="json") for one in answers]}
         version, request_id = served.model.version, current().request_id
@@ -244,7 +244,7 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
     def _tell(self, work: Work, answers: Sequence[Prediction]) -> None:
         context, track = current(), work.served.model.track
         milliseconds = context.milliseconds
-        metrics.STAGE_MILLISECONDS.labels("total").observe(milliseconds)
+        metrics.time_answer(milliseconds)
         metrics.INSTANCES.inc(len(answers))
         for answer in answers:
             metrics.count_answer(track, answer, stored=work.stored)

@@ -8,18 +8,16 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardfraud.contracts.scoring import MAX_BODY_BYTES, TooLarge
 from cardfraud.errors import InvalidInput
 from cardfraud_inference.telemetry import metrics
+from cardfraud_inference.telemetry.access_log import log_request
 from cardfraud_inference.transport.faces import JSON, Face, Faces, Reply
 from cardfraud_inference.transport.faults import fault_of
 from cardfraud_inference.transport.request import REQUEST_ID, RequestContext, begin
-
-_log = structlog.stdlib.get_logger("cardfraud_inference.access")
 
 DISCARDED_BYTES: Final = 16 * MAX_BODY_BYTES
 """Of a body that is too large and did not say so, so much is read and thrown away, because many
@@ -104,10 +102,9 @@ class Envelope:
         self, scope: Scope, context: RequestContext, status: int, face: Face | None
     ) -> None:
         protocol = "other" if face is None or face.method == "GET" else face.protocol
-        metrics.REQUESTS.labels(protocol, str(status)).inc()
+        metrics.count_request(protocol, str(status))
         if self._access_log and protocol != "other":
-            _log.info(
-                "request",
+            log_request(
                 method=scope["method"],
                 path=scope["path"][:200],
                 status=status,

@@ -10,9 +10,12 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc import StatusCode, aio
 from kserve import InferRequest
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as service
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.server import GRPCServer
@@ -43,6 +46,8 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve is untyped
         }
         begun = begin(headers)
         await context.send_initial_metadata(((REQUEST_ID, begun.request_id),))
+        if request is None:
+            raise InvalidInput("the message is no ModelInferRequest")
         self.validate_grpc_request(request)
         try:
             infer_request = InferRequest.from_grpc(request)
@@ -52,7 +57,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve is untyped
         if not await self._data_plane.model_ready(model, True):  # noqa: FBT003 (KServe's signature)
             raise Unavailable(f"model {model[:80]}", "it is not ready")
         response, _ = await self._data_plane.infer(model, infer_request, headers)
-        metrics.REQUESTS.labels("grpc", StatusCode.OK.name).inc()
+        metrics.count_request("grpc", StatusCode.OK.name)
         return response.to_grpc()
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -87,7 +92,7 @@ class Faults(ExceptionToStatusInterceptor):  # type: ignore[misc]  # kserve is u
                 details = json.dumps(json.loads(details)[:-1])
             context.set_trailing_metadata(((DETAILS, details),))
         if method_name.endswith("/ModelInfer"):
-            metrics.REQUESTS.labels("grpc", fault.grpc_status.name).inc()
+            metrics.count_request("grpc", fault.grpc_status.name)
         await context.abort(fault.grpc_status, fault.message)
 
 
@@ -114,6 +119,7 @@ class RpcServer(GRPCServer):  # type: ignore[misc]  # kserve is untyped
             ],
         )
         servicer = Servicer(self._data_plane, self._model_repository_extension)
+        self._server.add_generic_rpc_handlers((_infer_handler(servicer),))  # found before the next
         service.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
         address = f"{self._host}:{self._port}"
         try:
@@ -122,3 +128,26 @@ class RpcServer(GRPCServer):  # type: ignore[misc]  # kserve is untyped
             raise Unavailable(f"gRPC address {address}", "it cannot be listened on") from error
         await self._server.start()
         await self._server.wait_for_termination()
+
+
+def _infer_handler(servicer: Servicer) -> Any:
+    """Return what answers ``ModelInfer``, also for bytes that are no message.
+
+    gRPC itself would call these an unknown error of the server, and log a traceback for each.
+    """
+    method = grpc.unary_unary_rpc_method_handler(
+        servicer.ModelInfer,
+        request_deserializer=_message,
+        response_serializer=messages.ModelInferResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(
+        "inference.GRPCInferenceService", {"ModelInfer": method}
+    )
+
+
+def _message(content: bytes) -> Any:
+    """Read a request; None where there is none."""
+    try:
+        return messages.ModelInferRequest.FromString(content)
+    except DecodeError:
+        return None
