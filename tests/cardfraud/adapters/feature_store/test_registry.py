@@ -83,20 +83,22 @@ def test_the_registry_holds_every_feature_of_the_definitions(endpoints: Endpoint
     assert {view.name for view in (*FEATURE_VIEWS, *STATE_VIEWS)} == set(found)
 
 
-def test_using_the_store_leaves_the_process_its_metrics() -> None:
-    """Feast's import does not switch the Prometheus client of the process to files."""
+def test_using_the_store_leaves_the_process_as_it_was() -> None:
+    """Feast's import does not switch Prometheus to files, and type checks are Feast's affair."""
     program = (
-        "import os\n"
+        "import os, typeguard\n"
+        "checked = typeguard.typechecked\n"
         "from cardfraud.adapters.feature_store.loading import load_feast\n"
         "load_feast()\n"
         "from prometheus_client import values\n"
-        "print([n for n in os.environ if n.startswith('PROMETHEUS')], values.ValueClass.__name__)"
+        "print([n for n in os.environ if n.startswith('PROMETHEUS')], values.ValueClass.__name__)\n"
+        "print(typeguard.typechecked is checked)"
     )
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PROMETHEUS")}
     answer = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=clean
     )
-    assert answer.stdout.strip() == "[] MutexValue"
+    assert answer.stdout.split("\n")[:2] == ["[] MutexValue", "True"]
 
 
 def test_two_writers_of_the_registry_do_not_overwrite_each_other(endpoints: Endpoints) -> None:
