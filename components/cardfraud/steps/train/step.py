@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,42 +11,20 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from cardfraud.adapters.candidates import write_candidate
-from cardfraud.contracts.bundle import (
-    LINEAGE_FILE,
-    MODEL_FILE,
-    SIGNATURE_FILE,
-    InputColumn,
-    Signature,
-)
-from cardfraud.contracts.candidate import (
-    TEST_FILE,
-    TRAINING_FILE,
-    VALIDATION_FILE,
-    Candidate,
-)
+from cardfraud.contracts.bundle import LINEAGE_FILE, MODEL_FILE, SIGNATURE_FILE
+from cardfraud.contracts.candidate import TEST_FILE, TRAINING_FILE, VALIDATION_FILE, Candidate
 from cardfraud.contracts.digests import canonical_json, sha256_hex
-from cardfraud.evaluation.classification import classification_metrics
-from cardfraud.features.definitions import FEATURE_NAMES, FEATURES, feature_set_digest
-from cardfraud.models.parity import TOLERANCE, require_parity
-from cardfraud.models.training import TrainedModel, fit
-from cardfraud.steps.train import provenance
+from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.train.config import TrainConfig
-from cardfraud.steps.train.rows import Rows, Splits, TrainingSets, read_splits
+from cardfraud.steps.train.fitting import Fitted, fit_splits
+from cardfraud.steps.train.lineage import lineage_of
+from cardfraud.steps.train.rows import Rows, TrainingSets, read_splits
 
 if TYPE_CHECKING:
     from cardfraud.adapters.object_store import ObjectStore
     from cardfraud.adapters.registry import TrackedRun, Tracking
 
 _log = structlog.get_logger(__name__)
-
-_COUNTS = {
-    "threshold",
-    "k",
-    "true_positives",
-    "false_positives",
-    "false_negatives",
-    "true_negatives",
-}
 
 
 class TrainResult(BaseModel):
@@ -61,16 +38,6 @@ class TrainResult(BaseModel):
     rows: dict[str, dict[str, int]]
     parity: float
     """Largest difference between estimator and ONNX graph on any test row."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    model: TrainedModel
-    onnx: bytes
-    parity: float
-    scores: dict[str, NDArray[np.float32]]
-    metrics: dict[str, dict[str, float | None]]
-    signature: Signature
 
 
 def run(
@@ -97,8 +64,8 @@ def run(
             "sides, so the figures are too good; such a candidate is never published",
         )  # fmt: skip
     splits = read_splits(config, store, features)
-    fitted = _fit(config, splits)
-    lineage = _lineage(config, splits, fitted)
+    fitted = fit_splits(config, splits)
+    lineage = lineage_of(config, splits, fitted)
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     rows = {name: part.counts() for name, part in parts.items()}
     with tracking.run(f"{config.model}-{config.algorithm}") as tracked:
@@ -134,65 +101,10 @@ def run(
     return TrainResult(candidate=candidate, metrics=fitted.metrics, rows=rows, parity=fitted.parity)
 
 
-def _fit(config: TrainConfig, splits: Splits) -> _Fitted:
-    parameters = dict(config.parameters)
-    if config.class_weight is not None:
-        parameters["positive_weight"] = config.class_weight
-    held_out = splits.validation
-    model = fit(
-        config.algorithm,
-        splits.train.features,
-        splits.train.labels,
-        params=parameters,
-        seed=config.seed,
-        validation=(held_out.features, held_out.labels) if config.calibrate else None,
-        threads=config.threads,
-    )
-    onnx = model.to_onnx(FEATURE_NAMES)
-    parity = require_parity(model, onnx, splits.test.features)
-    parts = {"train": splits.train, "validation": held_out, "test": splits.test}
-    scores = {name: model.predict_probability(part.features) for name, part in parts.items()}
-    metrics = {
-        name: classification_metrics(part.labels, scores[name]).model_dump(exclude=_COUNTS)
-        for name, part in parts.items()
-    }
-    return _Fitted(model, onnx, parity, scores, metrics, _signature(splits.train))
-
-
-def _lineage(config: TrainConfig, splits: Splits, fitted: _Fitted) -> dict[str, Any]:
-    """What it takes to make the same model again; no time of day, so that bytes repeat."""
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {
-        "schema_version": 1,
-        "data": {
-            "dataset": splits.dataset.model_dump(mode="json"),
-            "labels_as_of": config.trained_at.isoformat(),
-            "test_labels_as_of": config.judged_at.isoformat(),
-            "maturity_days": config.maturity.total_seconds() / 86_400,
-            "split": config.split,
-            "leaks": config.split != "time",
-            "periods": {name: getattr(config, name).model_dump(mode="json") for name in parts},
-            "rows": {name: part.counts() for name, part in parts.items()},
-            # What the estimator really saw, whatever the feature store read it from.
-            "features_sha256": {
-                name: sha256_hex(part.features.tobytes()) for name, part in parts.items()
-            },
-        },
-        "feature_set_digest": feature_set_digest(),
-        "algorithm": config.algorithm,
-        "parameters": fitted.model.parameters,
-        "seed": config.seed,
-        "parity": {"largest_difference": fitted.parity, "allowed": TOLERANCE},
-        "code_revision": provenance.code_revision(),
-        "lock_sha256": provenance.lock_digest(),
-        "environment": provenance.environment(),
-    }
-
-
 def _record(
     tracked: TrackedRun,
     config: TrainConfig,
-    fitted: _Fitted,
+    fitted: Fitted,
     lineage: dict[str, Any],
     rows: dict[str, dict[str, int]],
 ) -> str:
@@ -225,20 +137,6 @@ def _record(
     tracked.document("dataset.json", lineage["data"]["dataset"])
     tracked.document("signature.json", fitted.signature.model_dump(mode="json"))
     return tracked.onnx_model(fitted.onnx, columns=len(FEATURE_NAMES))
-
-
-def _signature(rows: Rows) -> Signature:
-    """Describe the input; the median of each column among legitimate rows is what is typical."""
-    legitimate = rows.features[~rows.labels]
-    # Column by column, because a median sorts a copy; of float32, so that a server has it exactly.
-    typical = [float(np.median(legitimate[:, column])) for column in range(len(FEATURES))]
-    return Signature(
-        feature_set_digest=feature_set_digest(),
-        inputs=tuple(
-            InputColumn(name=feature.name, default=feature.default, typical=middle)
-            for feature, middle in zip(FEATURES, typical, strict=True)
-        ),
-    )
 
 
 def _scored(rows: Rows, scores: NDArray[np.float32], *, features: bool) -> bytes:
