@@ -244,6 +244,49 @@ def ladder(
 
 
 @app.command()
+def imbalance(
+    data: Folder,
+    week: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="First day of a test week; may be given several times. [2018-07-04 and the three "
+            "weeks after it]",
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="A seed; may be given several times. [42]")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Where to write the figures as JSON.")
+    ] = None,
+) -> None:
+    """Compare treatments of rare fraud (weights, resampling, none) on the handbook's protocol."""
+    from cardfraud_pipelines.imbalance.command import WEEKS
+    from cardfraud_pipelines.imbalance.command import imbalance as run
+
+    weeks = [day.date() for day in week] if week else WEEKS
+    run(data=data, weeks=weeks, seeds=tuple(seed or (42,)), json_file=json_file)
+
+
+@app.command()
+def repeat(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The candidate's run_id.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Where to write what came of it as JSON.")
+    ] = None,
+) -> None:
+    """Train again from the record of a run; exit with 1 unless the model's bytes are the same.
+
+    What is not as recorded is listed: data, lock, libraries, processor, parameters.
+    """
+    from cardfraud_pipelines.repetition import repeat_run
+
+    if not repeat_run(run_id, json_file=json_file):
+        raise typer.Exit(1)
+
+
+@app.command()
 def generate(
     root: Annotated[Path, typer.Option(help="Root of the repository.")] = Path(),
     check: Annotated[
