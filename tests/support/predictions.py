@@ -9,8 +9,9 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
 from cardfraud.contracts.telemetry import Pseudonyms, ServedDecisions, ServedVersions
 from cardfraud_inference.telemetry.prediction_table import day_served, encode
+from tests.support import servers
 
-LOG_KEY = b"a key that only tests know"
+LOG_KEY = servers.LOG_KEY.encode()
 VERSIONS = ServedVersions("stable", "sha256-b", "sha256-p", "sha256:f", ("amount",))
 SERVED_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
