@@ -30,16 +30,19 @@ from cardfraud.adapters.bundles import (
     parse_policy,
     read_policy,
 )
-from cardfraud.adapters.documents import check_digest, check_name, encode
+from cardfraud.adapters.documents import check_digest, check_name, encode, parse
 from cardfraud.adapters.local_copies import LocalCopies
 from cardfraud.adapters.object_store import ObjectStore, StoredObject
+from cardfraud.contracts import keys
 from cardfraud.contracts.bundle import MANIFEST_FILE
 from cardfraud.contracts.digests import content_address
 from cardfraud.contracts.policy import Policy
+from cardfraud.contracts.tracks import Tracks
 from cardfraud.errors import CardfraudError, IntegrityError, Unavailable
 
 _log = structlog.stdlib.get_logger(__name__)
 
+TRACKS_FILE: Final = "tracks.json"
 _OBJECT_FILE: Final = "object"
 
 _Loaded = TypeVar("_Loaded")
@@ -129,10 +132,34 @@ def cached_policy(
     return policy, origin
 
 
+def cached_tracks(
+    store: ObjectStore, model: str, cache: BundleCache | None
+) -> tuple[Tracks, Origin]:
+    """Read the desired state of serving; while the registry is unavailable, as it was last read.
+
+    Raises:
+        NotFound: nothing was deployed yet.
+        IntegrityError: what the registry has is no such document.
+        Unavailable: the registry does not answer, and the cache has no whole copy.
+    """
+
+    def parsed(content: bytes) -> Tracks:
+        return parse(Tracks, content, TRACKS_FILE)
+
+    stored, origin = cached_object(store, keys.tracks(model), cache, check=parsed)
+    return parsed(stored.content), origin
+
+
 def cached_object(
-    store: ObjectStore, key: str, cache: BundleCache | None
+    store: ObjectStore, key: str, cache: BundleCache | None, *, check: Callable[[bytes], object]
 ) -> tuple[StoredObject, Origin]:
     """Read an object that may change; while the store is unavailable, as it was last read.
+
+    Args:
+        store: where it is.
+        key: its key.
+        cache: keeps the copy; None for no cache.
+        check: raises where the bytes are not such an object; no copy is kept of these.
 
     Returns:
         The object, its tag empty when it comes from the cache, and where it comes from.
@@ -150,6 +177,7 @@ def cached_object(
             raise
         digest = next(iter(cache.copies.digests(group)), None)
         return _from_cache(cache, group, digest, _read_object, error), Origin.CACHE
+    check(stored.content)
     if cache is not None:
         files = {_OBJECT_FILE: stored.content}
         cache.store(group, content_address(stored.content), files, keep=1)

@@ -13,11 +13,14 @@ from cardfraud.adapters.bundle_cache import (
     cached_bundle,
     cached_object,
     cached_policy,
+    cached_tracks,
 )
 from cardfraud.adapters.bundles import publish_bundle, publish_policy
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
+from cardfraud.adapters.pointers import write_tracks
 from cardfraud.contracts import keys
 from cardfraud.contracts.policy import Policy, Thresholds
+from cardfraud.contracts.tracks import Tracks
 from cardfraud.errors import IntegrityError, InvalidSetting, NotFound, Unavailable
 from cardfraud_pipelines.local import pick_port
 from tests.support.bundles import bundle_files
@@ -81,13 +84,13 @@ def test_a_server_starts_while_the_registry_is_down(
     before, origin = cached_bundle(store, "fraud", digest, cache)
     assert origin is Origin.REGISTRY
     assert cached_policy(store, "fraud", policy, cache) == (POLICY, Origin.REGISTRY)
-    assert cached_object(store, keys.FEAST_REGISTRY, cache)[1] is Origin.REGISTRY
+    assert cached_object(store, keys.FEAST_REGISTRY, cache, check=len)[1] is Origin.REGISTRY
 
     with server.stopped():
         fresh = BundleCache(cache.copies.folder)  # another process, after a restart
         assert cached_bundle(store, "fraud", digest, fresh) == (before, Origin.CACHE)
         assert cached_policy(store, "fraud", policy, fresh) == (POLICY, Origin.CACHE)
-        stored, origin = cached_object(store, keys.FEAST_REGISTRY, fresh)
+        stored, origin = cached_object(store, keys.FEAST_REGISTRY, fresh, check=len)
         assert (stored.content, origin) == (b"registry", Origin.CACHE)
     assert cached_bundle(store, "fraud", digest, fresh) == (before, Origin.REGISTRY)
 
@@ -102,7 +105,7 @@ def test_without_a_copy_silence_is_an_error(silent: ObjectStore, cache: BundleCa
             load(silent, "fraud", digest, None)
     for one in (cache, None):
         with pytest.raises(Unavailable, match="object store"):
-            cached_object(silent, "key", one)
+            cached_object(silent, "key", one, check=len)
     assert not cache.copies.folder.exists()
 
 
@@ -174,15 +177,36 @@ def test_a_mutable_object_comes_back_as_it_was_read_last(
     """Only the newest copy stays, of each key apart; a damaged one is refused."""
     for key, content in (("mutable", b"one"), ("mutable", b"two"), ("other", b"three")):
         store.put(key, content)
-        cached_object(store, key, cache)
+        cached_object(store, key, cache, check=len)
     copies = {path.read_bytes(): path for path in cache.copies.folder.glob("objects/*/*/object")}
     assert set(copies) == {b"two", b"three"}
     with server.stopped():
-        assert cached_object(store, "mutable", cache)[0].content == b"two"
-        assert cached_object(store, "other", cache)[0].content == b"three"
+        assert cached_object(store, "mutable", cache, check=len)[0].content == b"two"
+        assert cached_object(store, "other", cache, check=len)[0].content == b"three"
         copies[b"two"].write_bytes(b"twO")
         with pytest.raises(Unavailable, match="cannot be used"):
-            cached_object(store, "mutable", cache)
+            cached_object(store, "mutable", cache, check=len)
+
+
+def test_the_tracks_come_back_as_they_were_read_last(
+    server: S3Server, store: ObjectStore, cache: BundleCache
+) -> None:
+    """A server that starts while the registry is down knows what was deployed last.
+
+    What is no such document is an error while the registry answers, and replaces no good copy.
+    """
+    bundle, policy = published(store), publish_policy(store, "fraud", POLICY)
+    track = {"bundle": bundle, "policy": policy, "weight": 100}
+    tracks = Tracks.model_validate({"model": "fraud", "tracks": {"stable": track}})
+    write_tracks(store, tracks, etag=None)
+    assert cached_tracks(store, "fraud", cache) == (tracks, Origin.REGISTRY)
+    with server.stopped():
+        assert cached_tracks(store, "fraud", cache) == (tracks, Origin.CACHE)
+    store.put(keys.tracks("fraud"), b"{}")
+    with pytest.raises(IntegrityError, match=r"tracks\.json"):
+        cached_tracks(store, "fraud", cache)
+    with server.stopped():
+        assert cached_tracks(store, "fraud", cache) == (tracks, Origin.CACHE)
 
 
 def test_only_the_copies_used_last_are_kept(

@@ -9,10 +9,33 @@ from pathlib import Path
 from feast.infra.registry.registry_store import RegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry
 from feast.repo_config import RegistryConfig
+from google.protobuf.message import DecodeError
 
 from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_object
-from cardfraud.adapters.object_store import ObjectStore
-from cardfraud.errors import NotFound, Unavailable
+from cardfraud.adapters.object_store import ObjectStore, StoredObject
+from cardfraud.errors import IntegrityError, NotFound, Unavailable
+
+
+def read_registry(
+    store: ObjectStore, key: str, cache: BundleCache | None
+) -> tuple[Registry, StoredObject, Origin]:
+    """Read the registry; while the object store is unavailable, as it was last read.
+
+    Raises:
+        NotFound: there is none.
+        IntegrityError: what is there is no registry.
+        Unavailable: the object store does not answer, and the cache has no whole copy.
+    """
+
+    def parsed(content: bytes) -> Registry:
+        try:
+            registry: Registry = Registry.FromString(content)
+        except DecodeError as error:
+            raise IntegrityError(store.uri(key), "a registry of Feast", str(error)) from error
+        return registry
+
+    stored, origin = cached_object(store, key, cache, check=parsed)
+    return parsed(stored.content), stored, origin
 
 
 class ObjectRegistryConfig(RegistryConfig):
@@ -45,14 +68,13 @@ class ObjectRegistryStore(RegistryStore):
 
         Raises:
             FileNotFoundError: there is none; this is what Feast expects.
+            IntegrityError: what is there is no registry.
             Unavailable: the object store does not answer, and there is no copy in the cache.
         """
         try:
-            stored, self._origin = cached_object(self._store, self._key, self._cache)
+            registry, stored, self._origin = read_registry(self._store, self._key, self._cache)
         except NotFound as error:
             raise FileNotFoundError(self._key) from error
-        registry = Registry()
-        registry.ParseFromString(stored.content)
         self._etag = stored.etag
         return registry
 

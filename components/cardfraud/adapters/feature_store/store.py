@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_object
+from cardfraud.adapters.bundle_cache import BundleCache, Origin
 from cardfraud.adapters.feature_store import online
 from cardfraud.adapters.feature_store.direct import DirectReader
 from cardfraud.adapters.feature_store.loading import load_feast
@@ -84,15 +84,15 @@ class FeatureStore:
         load_feast()
         from feast.protos.feast.core.Registry_pb2 import Registry
 
+        from cardfraud.adapters.feature_store.registry_store import read_registry
         from cardfraud.adapters.feature_store.repository import DIGEST_TAG
 
         expected, name = feature_set_digest(), self._objects.uri(keys.FEAST_REGISTRY)
         registry = Registry()
         with contextlib.suppress(NotFound):
-            stored, self.registry_origin = cached_object(
+            registry, _, self.registry_origin = read_registry(
                 self._objects, keys.FEAST_REGISTRY, self._cache
             )
-            registry.ParseFromString(stored.content)
         found = [
             project.spec.tags.get(DIGEST_TAG, "no digest")
             for project in registry.projects
