@@ -24,8 +24,8 @@ def stored_values(transactions: pl.DataFrame, labels: pl.DataFrame) -> dict[str,
     """
     with ThreadPoolExecutor(max_workers=1) as beside:
         # Users and merchants share nothing, and NumPy lets go of the interpreter in its long loops.
-        merchants = beside.submit(merchant_aggregates, transactions, labels)
         order = user_order(transactions)
+        merchants = beside.submit(merchant_aggregates, transactions, labels, users=order)
         sorted_values = values.user_values(user_aggregates(order), order.time_us)
         result: dict[str, Float] = {}
         for name in list(sorted_values):

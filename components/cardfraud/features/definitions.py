@@ -15,6 +15,7 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 HISTORY_WINDOW: Final = 90 * DAY
 RISK_WINDOWS: Final = (1 * DAY, 7 * DAY, 30 * DAY)
+STREAK_WINDOW: Final = 30 * DAY
 RECENT_EVENTS: Final = 32
 """The minute windows see at most this many of a user's latest transactions, offline and online."""
 CALENDAR_ZONE: Final = "UTC"
@@ -171,12 +172,59 @@ def _risk() -> FeatureView:
     )
 
 
+def _streak() -> FeatureView:
+    def feature(
+        name: str, aggregation: Aggregation, unit: str, sentence: str, default: float = 0.0
+    ) -> Feature:
+        return Feature(name, aggregation, default, unit, sentence, STREAK_WINDOW)
+
+    return FeatureView(
+        name="merchant_fraud_streak_v1",
+        entity="merchant",
+        owner=OWNER,
+        resolution=DAY,
+        label_delay=LABEL_DELAY,
+        description=(
+            "The known frauds on the days after the merchant's last day with any other "
+            "transaction: a stolen terminal shows as an unbroken run. Whole UTC days "
+            "[D - delay - window, D - delay), labels reported before D."
+        ),
+        features=(
+            feature(
+                "merchant_days_since_nonfraud",
+                "last",
+                "days",
+                "Days since the merchant's last UTC day with a transaction not known as fraud.",
+                default=float((LABEL_DELAY + STREAK_WINDOW) // DAY + 1),
+            ),
+            feature(
+                "merchant_fraud_streak",
+                "count",
+                "count",
+                "Known frauds at the merchant since that day.",
+            ),
+            feature(
+                "merchant_fraud_streak_days",
+                "first",
+                "days",
+                "Days since the first of these frauds.",
+            ),
+            feature(
+                "merchant_fraud_streak_ratio",
+                "mean",
+                "ratio",
+                "Mean of these frauds' amounts over their users' means of 90 days at the time.",
+            ),
+        ),
+    )
+
+
 def _on_demand() -> FeatureView:
     def feature(name: str, unit: str, sentence: str) -> Feature:
         return Feature(name, "expression", 0.0, unit, sentence)
 
     return FeatureView(
-        name="on_demand_v1",
+        name="on_demand_v2",
         entity="request",
         owner=OWNER,
         description=f"From the request itself and the views above; calendar in {CALENDAR_ZONE}.",
@@ -191,6 +239,10 @@ def _on_demand() -> FeatureView:
             feature("amount_over_avg_7d", "ratio", "Amount over the user's mean in 7 days."),
             feature("amount_over_avg_30d", "ratio", "Amount over the user's mean in 30 days."),
             feature("amount_zscore", "ratio", "Amount's distance from the mean, in deviations."),
+            feature("amount_over_max", "ratio", "Amount over the user's largest in 90 days."),
+            feature("spending_peak", "ratio", "Largest amount over the mean, both in 90 days."),
+            feature("spending_trend_7d", "ratio", "Mean amount in 7 days over that in 90 days."),
+            feature("spending_trend_30d", "ratio", "Mean amount in 30 days over that in 90 days."),
             feature("spending_velocity", "currency", "total_spent / (days_since_last + 1)."),
             feature(
                 "transaction_frequency",
@@ -205,9 +257,16 @@ USER_HISTORY_VIEW: Final = _history()
 USER_WINDOWS_VIEW: Final = _windows()
 USER_RECENT_VIEW: Final = _recent()
 MERCHANT_RISK_VIEW: Final = _risk()
+MERCHANT_STREAK_VIEW: Final = _streak()
 ON_DEMAND_VIEW: Final = _on_demand()
 
-STORED_VIEWS: Final = (USER_HISTORY_VIEW, USER_WINDOWS_VIEW, USER_RECENT_VIEW, MERCHANT_RISK_VIEW)
+STORED_VIEWS: Final = (
+    USER_HISTORY_VIEW,
+    USER_WINDOWS_VIEW,
+    USER_RECENT_VIEW,
+    MERCHANT_RISK_VIEW,
+    MERCHANT_STREAK_VIEW,
+)
 """Views whose values the offline store keeps, one row for each transaction."""
 FEATURE_VIEWS: Final = (*STORED_VIEWS, ON_DEMAND_VIEW)
 """All feature views, in the model's input order."""
@@ -231,11 +290,14 @@ USER_STREAM_STATE: Final = StateView(
     description="Tiles of the last days and the last events, written by the stream of events.",
 )
 MERCHANT_STATE: Final = StateView(
-    name="merchant_state_v1",
+    name="merchant_state_v2",
     entity="merchant",
     ttl=2 * DAY,
     writer="backfill",
-    description="Counts and known frauds a day, written by the daily job.",
+    description=(
+        "Transactions, known frauds and these frauds' amounts against their users' means, a day; "
+        "written by the daily job."
+    ),
 )
 STATE_VIEWS: Final = (USER_HISTORY_STATE, USER_STREAM_STATE, MERCHANT_STATE)
 

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from cardfraud.features.definitions import RECENT_EVENTS
 from cardfraud.features.tiles import HISTORY_DAYS, HOURS
-from cardfraud.features.values import DAY_US, HOUR_US, Int, UserAggregates, Window
+from cardfraud.features.values import (
+    DAY_US,
+    HOUR_US,
+    LARGEST_RATIO,
+    PER_MEAN,
+    Int,
+    UserAggregates,
+    Window,
+)
 
 _MINUTE_US: Final = 60_000_000
 
@@ -106,6 +114,24 @@ def user_aggregates(order: UserOrder) -> UserAggregates:
     )
 
 
+def hundredths_of_mean(order: UserOrder, rows: Int) -> Int:
+    """Amounts of some rows in hundredths of their users' means of 90 days just before, [M].
+
+    Rounded to the nearest whole number, halves up, and at most ``LARGEST_RATIO``; whole, so that
+    sums of them do not depend on their order. A mean that is 0 or unknown counts as the amount.
+
+    Args:
+        order: a table in the order of its users.
+        rows: [M] positions in that order.
+    """
+    oldest = _tile_start(order.user, order.time_us // DAY_US, HISTORY_DAYS, rows)
+    running = _running(order.amount)
+    count, total = rows - oldest, running[rows] - running[oldest]
+    scaled = PER_MEAN * count * order.amount[rows]
+    ratio = np.where(total > 0, (scaled + total // 2) // np.maximum(total, 1), PER_MEAN)
+    return np.minimum(ratio, LARGEST_RATIO)
+
+
 def _running(numbers: NDArray[Number]) -> NDArray[Number]:
     """Sums of all numbers above each position, [N + 1]; wraps as unsigned integers do."""
     sums = np.zeros(len(numbers) + 1, dtype=numbers.dtype)
@@ -113,14 +139,18 @@ def _running(numbers: NDArray[Number]) -> NDArray[Number]:
     return sums
 
 
-def _tile_start(user: Int, tile: Int, length: int) -> Int:
-    """First position of the same user whose tile is at most ``length`` tiles before the row's."""
+def _tile_start(user: Int, tile: Int, length: int, rows: Int | None = None) -> Int:
+    """First position of the same user whose tile is at most ``length`` tiles before the row's.
+
+    For all rows, or for ``rows`` alone.
+    """
     if not len(tile):
         return np.empty(0, dtype=np.int64)
     offset = tile - tile.min() + length + 1
     span = int(offset.max()) + length + 2
     key = user * span + offset
-    start: Int = np.searchsorted(key, key - length, side="left").astype(np.int64, copy=False)
+    edge = (key if rows is None else key[rows]) - length
+    start: Int = np.searchsorted(key, edge, side="left").astype(np.int64, copy=False)
     return start
 
 

@@ -81,7 +81,14 @@ def merchant_aggregates(
         ]
         table: Int = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         windows.append(values.RiskWindow(table[:, 0], table[:, 1]))
-    return values.MerchantAggregates(*windows)
+    streaks = [
+        state.streak(day_of(moment)) if state else (0, 0, 0, 0)
+        for state, moment in zip(states, time_us, strict=True)
+    ]
+    column: Int = np.array(streaks, dtype=np.int64).reshape(-1, 4).T
+    day, week, month = windows
+    streak = values.FraudStreak(*column)
+    return values.MerchantAggregates(day=day, week=week, month=month, streak=streak)
 
 
 def _one_user(state: UserState, moment: int) -> tuple[int, ...]:

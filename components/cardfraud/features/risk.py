@@ -4,21 +4,32 @@ For a request on UTC day D a window of w days holds the merchant's transactions 
 [D - delay - w, D - delay), and a fraud among them counts if its latest label reported before D
 says so. A fraud therefore adds one to the days D of an interval; the number of open intervals at
 D is the number of begun ones less the number of ended ones, which are two searches in sorted keys.
+The streaks of frauds, which are found by walking back, are in ``streaks``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cardfraud.features.merchant_state import DELAY_DAYS, RISK_DAYS
-from cardfraud.features.values import DAY_US, Int, MerchantAggregates, RiskWindow
+from cardfraud.features.history import UserOrder, hundredths_of_mean, user_order
+from cardfraud.features.merchant_state import DELAY_DAYS, REACH_DAYS, RISK_DAYS, STREAK_DAYS
+from cardfraud.features.streaks import FraudTimes, fraud_streaks
+from cardfraud.features.values import (
+    DAY_US,
+    FraudStreak,
+    Int,
+    MerchantAggregates,
+    RiskWindow,
+)
 
 _NEVER: Final = 2**31 - 1
+_MARGIN: Final = REACH_DAYS + 27
+"""Days kept free before a table's first day, so that a window never reaches another merchant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +37,14 @@ class KnownFrauds:
     """Times during which a transaction was known as fraud, one row for each such time.
 
     Attributes:
+        row: [M] position of the transaction in its table.
         merchant: [M] code of the merchant.
         day: [M] UTC day of the transaction.
         since: [M] first UTC day whose requests may know it.
         until: [M] first UTC day that knows better; ``_NEVER`` where no revision takes it back.
     """
 
+    row: Int
     merchant: Int
     day: Int
     since: Int
@@ -39,14 +52,19 @@ class KnownFrauds:
 
 
 def merchant_aggregates(
-    transactions: pl.DataFrame, labels: pl.DataFrame, requests: pl.DataFrame | None = None
+    transactions: pl.DataFrame,
+    labels: pl.DataFrame,
+    requests: pl.DataFrame | None = None,
+    *,
+    users: UserOrder | None = None,
 ) -> MerchantAggregates:
     """Aggregates of each request's merchant as of the request's UTC day, [N] each.
 
     Args:
-        transactions: all that may be seen: transaction_id, event_time, merchant_id.
+        transactions: all that may be seen; the canonical columns.
         labels: transaction_id, is_fraud, reported_at, revision.
         requests: event_time and merchant_id of the rows asked for; the transactions if absent.
+        users: the transactions in the order of their users; made here if absent.
     """
     codes = merchant_codes(transactions)
     merchant, day = _codes_of(transactions, codes), _day(transactions, "event_time")
@@ -54,8 +72,8 @@ def merchant_aggregates(
     asked, today = merchant, day
     if requests is not None:
         asked, today = _codes_of(requests, codes), _day(requests, "event_time")
-    lowest = min((int(a.min()) for a in (day, today) if len(a)), default=0) - 64
-    span = max((int(a.max()) for a in (day, today) if len(a)), default=0) + 128 - lowest
+    lowest = min((int(a.min()) for a in (day, today) if len(a)), default=0) - _MARGIN
+    span = max((int(a.max()) for a in (day, today) if len(a)), default=0) + 2 * _MARGIN - lowest
 
     def key(merchants: Int, days: Int) -> Int:
         return merchants * span + np.clip(days - lowest, 0, span - 1)
@@ -64,11 +82,16 @@ def merchant_aggregates(
     # do not, and take ten times as long.
     order = np.lexsort((_narrow(today - lowest), _narrow(asked + 1)))
     edge = key(asked, today)[order]  # below every event's key where the merchant is unknown
-    events = edge if requests is None else np.sort(key(merchant, day))
-    until_newest = np.searchsorted(events, edge - DELAY_DAYS)
+    events_order = order if requests is None else np.lexsort((day, merchant))
+    events = edge if requests is None else key(merchant, day)[events_order]
+    newest = np.searchsorted(events, edge - DELAY_DAYS)
+    oldest = {
+        length: np.searchsorted(events, edge - DELAY_DAYS - length)
+        for length in {*RISK_DAYS, STREAK_DAYS}
+    }
     windows: list[RiskWindow] = []
     for length in RISK_DAYS:
-        count = until_newest - np.searchsorted(events, edge - DELAY_DAYS - length)
+        count = newest - oldest[length]
         opens = np.maximum(frauds.day + DELAY_DAYS + 1, frauds.since)
         closes = np.minimum(frauds.day + DELAY_DAYS + length + 1, frauds.until)
         seen = opens < closes
@@ -77,7 +100,40 @@ def merchant_aggregates(
         # The intervals of the merchants before this one are in both numbers, so they cancel.
         open_now = np.searchsorted(begun, edge, "right") - np.searchsorted(ended, edge, "right")
         windows.append(RiskWindow(_restored(count, order), _restored(open_now, order)))
-    return MerchantAggregates(*windows)
+    times = _fraud_times(
+        frauds, users or user_order(transactions), events_order, lowest=lowest, span=span
+    )
+    streak = fraud_streaks(events, edge, (oldest[STREAK_DAYS], newest), times)
+    day_window, week, month = windows
+    return MerchantAggregates(
+        day=day_window,
+        week=week,
+        month=month,
+        streak=FraudStreak(
+            *(_restored(getattr(streak, field.name), order) for field in fields(FraudStreak))
+        ),
+    )
+
+
+def _fraud_times(
+    frauds: KnownFrauds, users: UserOrder, events_order: Int, *, lowest: int, span: int
+) -> FraudTimes:
+    """Times of knowledge by the frauds' positions in the order of (merchant, day)."""
+    return FraudTimes.of(
+        events=len(events_order),
+        position=_positions(events_order)[frauds.row],
+        since=frauds.since - lowest,
+        until=frauds.until - lowest,
+        ratio=hundredths_of_mean(users, _positions(users.row)[frauds.row]),
+        span=span,
+    )
+
+
+def _positions(order: Int) -> Int:
+    """Where each row of a table stands in an order of its rows."""
+    result = np.empty(len(order), dtype=np.int64)
+    result[order] = np.arange(len(order))
+    return result
 
 
 def _narrow(codes: Int) -> NDArray[np.unsignedinteger]:
@@ -120,12 +176,15 @@ def known_frauds(
         .with_columns(until=pl.col("since").shift(-1).over("transaction_id").fill_null(_NEVER))
         .filter(pl.col("is_fraud") & (pl.col("since") < pl.col("until")))
         .join(
-            transactions.select("transaction_id", "event_time", "merchant_id"),
+            transactions.select("transaction_id", "event_time", "merchant_id").with_row_index(
+                "row"
+            ),
             on="transaction_id",
         )
         .join(codes, on="merchant_id")
     )
     return KnownFrauds(
+        row=known["row"].to_numpy().astype(np.int64),
         merchant=known["code"].to_numpy().astype(np.int64),
         day=known["event_time"].dt.epoch("d").to_numpy().astype(np.int64),
         since=known["since"].to_numpy().astype(np.int64),

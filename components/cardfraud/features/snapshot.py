@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from cardfraud.features.history import hundredths_of_mean, user_order
 from cardfraud.features.labels import latest_labels
 from cardfraud.features.merchant_state import REACH_DAYS, RISK_TILE, MerchantState
 from cardfraud.features.tiles import DAY_TILE, HISTORY_DAYS, HOUR_TILE, HOURS
@@ -63,7 +64,8 @@ def merchant_snapshot(
     A merchant that was not active in the reach of the longest window gets a blob without tiles.
 
     Args:
-        transactions: at least the reach before ``as_of_day``; later rows are left out.
+        transactions: at least the reach before ``as_of_day`` and the 90 days before that, for the
+            users' means; later rows are left out.
         labels: all label revisions; those reported at or after the day's midnight are left out.
         as_of_day: UTC day since 1970.
 
@@ -71,27 +73,19 @@ def merchant_snapshot(
         Columns merchant_id (String) and state (Binary), sorted by merchant.
     """
     midnight = pl.lit(as_of_day * 86_400_000_000).cast(pl.Datetime("us", "UTC"))
-    frauds = (
-        latest_labels(labels.filter(pl.col("reported_at") < midnight))
-        .filter(pl.col("is_fraud"))
-        .select("transaction_id", fraud=pl.lit(value=True))
-    )
-    past = transactions.select(
-        "transaction_id",
-        "merchant_id",
-        day=pl.col("event_time").dt.epoch("us") // 86_400_000_000,
+    past = transactions.with_columns(
+        day=pl.col("event_time").dt.epoch("us") // 86_400_000_000
     ).filter(pl.col("day") < as_of_day)
+    recent = past.filter(pl.col("day") >= as_of_day - REACH_DAYS)
+    known = latest_labels(labels.filter(pl.col("reported_at") < midnight)).filter("is_fraud")
+    frauds = _with_ratios(recent.join(known, on="transaction_id", how="semi"), past)
     days = (
-        past.filter(pl.col("day") >= as_of_day - REACH_DAYS)
-        .join(frauds, on="transaction_id", how="left")
+        recent.join(frauds, on="transaction_id", how="left")
         .group_by("merchant_id", "day")
-        .agg(count=pl.len(), frauds=pl.col("fraud").is_not_null().sum())
+        .agg(count=pl.len(), frauds=pl.col("ratio").count(), ratios=pl.col("ratio").sum())
         .sort("merchant_id", "day")
     )
-    tiles = np.empty(len(days), dtype=RISK_TILE)
-    tiles["offset"] = days["day"].to_numpy() - (as_of_day - REACH_DAYS)
-    tiles["count"] = days["count"].to_numpy()
-    tiles["frauds"] = days["frauds"].to_numpy()
+    tiles = _tiles(days, "day", as_of_day - REACH_DAYS, RISK_TILE)
     merchants = past["merchant_id"].unique().sort()
     edges = _edges(merchants, days["merchant_id"])
     blobs = [
@@ -99,6 +93,17 @@ def merchant_snapshot(
         for i in range(len(merchants))
     ]
     return pl.DataFrame({"merchant_id": merchants, "state": pl.Series(blobs, dtype=pl.Binary)})
+
+
+def _with_ratios(frauds: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
+    """Columns transaction_id and ratio: the amount in hundredths of the user's mean before it."""
+    theirs = past.join(frauds, on="user_id", how="semi")
+    order = user_order(theirs)
+    ratio = np.empty(len(theirs), dtype=np.int64)
+    ratio[order.row] = hundredths_of_mean(order, np.arange(len(theirs), dtype=np.int64))
+    return theirs.select("transaction_id", ratio=pl.Series(ratio)).join(
+        frauds, on="transaction_id", how="semi"
+    )
 
 
 def _grouped(recent: pl.DataFrame, unit: str, *, squares: bool) -> pl.DataFrame:

@@ -27,10 +27,15 @@ _QUARTER_US: Final = HOUR_US // 4
 _SATURDAY: Final = 5
 _DEFAULTS: Final = np.array([feature.default for feature in FEATURES])
 _BLOCK: Final = 4096
+PER_MEAN: Final = 100
+"""Amounts of known frauds are counted in this part of their users' means, as whole numbers."""
+LARGEST_RATIO: Final = 100 * PER_MEAN
+"""A fraud of more than a hundred times the mean counts as one of a hundred times."""
 _READ_ON_DEMAND: Final = (
     "total_transactions",
     "avg_amount",
     "std_amount",
+    "max_amount",
     "total_spent",
     "days_since_last",
     "days_since_first",
@@ -85,12 +90,32 @@ class RiskWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class FraudStreak:
+    """The known frauds since each request's merchant had another transaction, [N] int64 each.
+
+    Attributes:
+        nonfraud_age: UTC days from the last day with a transaction not known as fraud to the
+            request's; 0 where the window holds none.
+        frauds: known frauds on the days after it.
+        age: UTC days from the first of these to the request's day; 0 where there are none.
+        ratios: sum of their amounts in hundredths of the users' means, each at most
+            ``LARGEST_RATIO``.
+    """
+
+    nonfraud_age: Int
+    frauds: Int
+    age: Int
+    ratios: Int
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantAggregates:
     """What is known of each request's merchant, by window."""
 
     day: RiskWindow
     week: RiskWindow
     month: RiskWindow
+    streak: FraudStreak
 
 
 def _ratio(numerator: Float | Int, denominator: Float | Int) -> Float:
@@ -143,11 +168,16 @@ def user_values(users: UserAggregates, time_us: Int) -> dict[str, Float]:
 
 
 def merchant_values(merchants: MerchantAggregates) -> dict[str, Float]:
-    """Values of the merchant view, [N] float64 each; NaN where there is no value."""
+    """Values of the two merchant views, [N] float64 each; NaN where there is no value."""
     values: dict[str, Float] = {}
     for label, window in (("1d", merchants.day), ("7d", merchants.week), ("30d", merchants.month)):
         values[f"merchant_count_{label}"] = window.count.astype(np.float64)
         values[f"merchant_fraud_share_{label}"] = _ratio(window.frauds, window.count)
+    streak = merchants.streak
+    values["merchant_days_since_nonfraud"] = _where(streak.nonfraud_age > 0, streak.nonfraud_age)
+    values["merchant_fraud_streak"] = streak.frauds.astype(np.float64)
+    values["merchant_fraud_streak_days"] = _where(streak.frauds > 0, streak.age)
+    values["merchant_fraud_streak_ratio"] = _ratio(streak.ratios, streak.frauds) / PER_MEAN
     return values
 
 
@@ -198,6 +228,10 @@ def on_demand_values(stored: dict[str, Float], time_us: Int, amount_minor: Int) 
         "amount_over_avg_7d": _ratio(amount, stored["user_avg_amount_7d"]),
         "amount_over_avg_30d": _ratio(amount, stored["user_avg_amount_30d"]),
         "amount_zscore": _ratio(amount - stored["avg_amount"], stored["std_amount"]),
+        "amount_over_max": _ratio(amount, stored["max_amount"]),
+        "spending_peak": _ratio(stored["max_amount"], stored["avg_amount"]),
+        "spending_trend_7d": _ratio(stored["user_avg_amount_7d"], stored["avg_amount"]),
+        "spending_trend_30d": _ratio(stored["user_avg_amount_30d"], stored["avg_amount"]),
         "spending_velocity": stored["total_spent"] / (last + 1.0),
         "transaction_frequency": stored["total_transactions"] / (first + 1.0),
     }

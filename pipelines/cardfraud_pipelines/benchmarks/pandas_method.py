@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from cardfraud.features.merchant_state import DELAY_DAYS, RISK_DAYS
+from cardfraud.features.merchant_state import DELAY_DAYS, RISK_DAYS, STREAK_DAYS
+from cardfraud.features.values import LARGEST_RATIO, PER_MEAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,10 +44,10 @@ def pandas_values(transactions: pl.DataFrame) -> dict[str, np.ndarray]:
     )
     frame["row"] = np.arange(len(frame))
     users = frame.groupby("user", group_keys=False)[["time", "amount", "row"]].apply(_one_user)
-    merchants = frame.groupby("merchant", group_keys=False)[["time", "fraud", "row"]].apply(
-        _one_merchant
-    )
-    return _columns(users) | _columns(merchants)
+    of_users = _columns(users)
+    frame["ratio"] = _hundredths_of_mean(frame["amount"].to_numpy(), of_users)
+    merchants = frame.groupby("merchant", group_keys=False)[["time", "fraud", "ratio", "row"]]
+    return of_users | _columns(merchants.apply(_one_merchant))
 
 
 def _columns(values: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -113,7 +114,8 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 def _one_merchant(group: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    fraud = pd.Series(group["fraud"].to_numpy(), index=pd.DatetimeIndex(group["time"]).floor("D"))
+    day = pd.DatetimeIndex(group["time"]).floor("D")
+    fraud = pd.Series(group["fraud"].to_numpy(), index=day)
     delay = fraud.rolling(f"{DELAY_DAYS}D", closed="both")
     delay_count, delay_frauds = delay.count().to_numpy(), delay.sum().to_numpy()
     values: dict[str, np.ndarray] = {"row": group["row"].to_numpy()}
@@ -124,4 +126,41 @@ def _one_merchant(group: pd.DataFrame) -> pd.DataFrame:
         values[f"merchant_fraud_share_{days}d"] = _ratio(
             whole.sum().to_numpy() - delay_frauds, count
         )
-    return pd.DataFrame(values, index=group.index)
+    return pd.DataFrame(values | _streak(group, day), index=group.index)
+
+
+def _hundredths_of_mean(amount: np.ndarray, users: dict[str, np.ndarray]) -> np.ndarray:
+    count, total = users["total_transactions"], np.rint(users["total_spent"] * 100)
+    ratio = np.full(len(amount), float(PER_MEAN))
+    np.divide(np.rint(amount * 100) * count * PER_MEAN, total, out=ratio, where=total > 0)
+    return np.minimum(np.floor(ratio + 0.5), LARGEST_RATIO)
+
+
+def _streak(group: pd.DataFrame, day: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+    """Lay the merchant's days out as a calendar and look up the last day that was not all fraud."""
+    import pandas as pd
+
+    fraud = group["fraud"].to_numpy()
+    sums = {"count": np.ones(len(day)), "fraud": fraud, "ratio": fraud * group["ratio"].to_numpy()}
+    daily = pd.DataFrame(sums, index=day).resample("D").sum()
+    place = pd.Series(np.arange(len(daily), dtype=np.float64))
+    other = place.where((daily["count"] > daily["fraud"]).to_numpy()).ffill().to_numpy()
+    following = place.where((daily["fraud"] > 0).to_numpy()).bfill().to_numpy()
+    today = (day - day[0]).days.to_numpy()
+    newest, oldest = today - DELAY_DAYS - 1, today - DELAY_DAYS - STREAK_DAYS
+    last = np.where(newest >= 0, other[np.maximum(newest, 0)], np.nan)
+    last = np.where(last >= oldest, last, np.nan)
+    start = np.where(np.isnan(last), np.maximum(oldest, 0), last + 1).astype(np.int64)
+
+    def since_start(name: str) -> np.ndarray:
+        running = np.r_[0.0, daily[name].cumsum().to_numpy()]
+        return np.where(newest >= start, running[np.maximum(newest + 1, 0)] - running[start], 0.0)
+
+    frauds = since_start("fraud")
+    first = following[np.minimum(start, len(daily) - 1)]
+    return {
+        "merchant_days_since_nonfraud": today - last,
+        "merchant_fraud_streak": frauds,
+        "merchant_fraud_streak_days": np.where(frauds > 0, today - first, np.nan),
+        "merchant_fraud_streak_ratio": _ratio(since_start("ratio") / PER_MEAN, frauds),
+    }

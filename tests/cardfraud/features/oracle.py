@@ -9,6 +9,7 @@ import math
 import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 
 import polars as pl
 
@@ -139,7 +140,49 @@ def merchant_values(
         frauds = sum(known_as_fraud(reports, p.id, today) for p in seen)
         values[f"merchant_count_{w}d"] = float(len(seen))
         values[f"merchant_fraud_share_{w}d"] = frauds / len(seen) if seen else math.nan
-    return values
+    return values | _streak_values(payments, reports, now)
+
+
+def _streak_values(
+    payments: list[Payment], reports: list[Report], now: Payment
+) -> dict[str, float]:
+    """Walk back day by day until a day has a transaction that is not known as fraud."""
+    today = now.time_us // DAY
+    nonfraud, streak, first = math.nan, list[Payment](), math.nan
+    for age in range(8, 38):
+        then = [
+            p for p in payments if p.merchant == now.merchant and p.time_us // DAY == today - age
+        ]
+        if not all(known_as_fraud(reports, p.id, today) for p in then):
+            nonfraud = float(age)
+            break
+        if then:
+            streak, first = streak + then, float(age)
+    ratios = [hundredths_of_mean(payments, p) for p in streak]
+    return {
+        "merchant_days_since_nonfraud": nonfraud,
+        "merchant_fraud_streak": float(len(streak)),
+        "merchant_fraud_streak_days": first,
+        "merchant_fraud_streak_ratio": sum(ratios) / len(ratios) / 100 if ratios else math.nan,
+    }
+
+
+def hundredths_of_mean(payments: list[Payment], paid: Payment) -> int:
+    """A payment's amount in hundredths of its user's mean of 90 days just before, at most 10,000.
+
+    Halves are rounded up; without a mean above 0 it is as large as the mean.
+    """
+    before = [
+        p.amount
+        for p in payments
+        if p.user == paid.user
+        and (p.time_us, p.id) < (paid.time_us, paid.id)
+        and p.time_us // DAY >= paid.time_us // DAY - 90
+    ]
+    if not sum(before):
+        return 100
+    ratio = Fraction(100 * paid.amount * len(before), sum(before))
+    return min(10_000, math.floor(ratio + Fraction(1, 2)))
 
 
 def on_demand_values(user: dict[str, float], now: Payment) -> dict[str, float]:
@@ -164,6 +207,10 @@ def on_demand_values(user: dict[str, float], now: Payment) -> dict[str, float]:
         "amount_over_avg_7d": over(user["user_avg_amount_7d"]),
         "amount_over_avg_30d": over(user["user_avg_amount_30d"]),
         "amount_zscore": over(user["std_amount"], amount - user["avg_amount"]),
+        "amount_over_max": over(user["max_amount"]),
+        "spending_peak": over(user["avg_amount"], user["max_amount"]),
+        "spending_trend_7d": over(user["avg_amount"], user["user_avg_amount_7d"]),
+        "spending_trend_30d": over(user["avg_amount"], user["user_avg_amount_30d"]),
         "spending_velocity": user["total_spent"] / (or_zero(user["days_since_last"]) + 1.0),
         "transaction_frequency": user["total_transactions"]
         / (or_zero(user["days_since_first"]) + 1.0),

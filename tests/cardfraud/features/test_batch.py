@@ -205,13 +205,17 @@ def test_the_offline_frame_gives_the_vector_back(rows: list[Payment]) -> None:
 
 
 def test_the_vector_has_defaults_where_values_are_missing() -> None:
-    """The first transaction of a user gets 91 days since the last one and 0 elsewhere."""
+    """The first transaction of a user gets 91 days since the last one and 0 elsewhere.
+
+    Its merchant, which nobody has seen either, gets one day more than its window reaches back.
+    """
     rows = [pay(START + DAY + 12 * HOUR, 1250)]
     matrix = values.vector(batch.all_values(oracle.transactions_frame(rows), NO_LABELS))
     assert matrix.dtype == np.float32
     row = dict(zip(FEATURE_NAMES, matrix[0].tolist(), strict=True))
     given_by_request = {"amount": 12.5, "hour_of_day": 12.0, "day_of_week": 1.0}
-    assert row == dict.fromkeys(FEATURE_NAMES, 0.0) | given_by_request | {"days_since_last": 91.0}
+    longest_ago = {"days_since_last": 91.0, "merchant_days_since_nonfraud": 38.0}
+    assert row == dict.fromkeys(FEATURE_NAMES, 0.0) | given_by_request | longest_ago
 
 
 def test_vectors_of_many_rows_equal_vectors_of_each() -> None:

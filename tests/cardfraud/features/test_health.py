@@ -46,7 +46,7 @@ def test_state_is_stale_after_its_ttl_by_the_requests_clock(late_us: int, stale:
     """Two days after its midnight state is still used, a microsecond later it is not."""
     moment = (TODAY + 2) * DAY + late_us
     health = judge(history(), None, merchant(), moment)
-    assert health.stale == (("user_history_state_v1", "merchant_state_v1") if stale else ())
+    assert health.stale == (("user_history_state_v1", "merchant_state_v2") if stale else ())
     assert (health.user.history is None, health.merchant is None) == (stale, stale)
     assert health.degraded == stale
     assert health.missing == ()

@@ -22,7 +22,7 @@ from cardfraud.features.user_stream import (
     fingerprint,
 )
 from tests.cardfraud.features import oracle
-from tests.cardfraud.features.oracle import DAY, HOUR, START, Payment
+from tests.cardfraud.features.oracle import DAY, HOUR, START, Payment, Report
 from tests.cardfraud.features.strategies import LARGEST, payments, reports
 
 TODAY = START // DAY
@@ -94,6 +94,20 @@ def test_an_older_merchant_state_still_counts_the_days_it_has(age: int) -> None:
     )["state"].item()
     window = MerchantState.decode(blob)
     assert [window.window(TODAY + 50, days)[0] for days in (1, 7, 30)] == [1, 7, 30]
+
+
+def test_days_without_labels_do_not_end_a_streak() -> None:
+    """In a state of yesterday the newest day has no labels yet; it is not taken for honest."""
+    rows = [Payment(f"t{n}", START + n * DAY, f"u{n}", "x", 100) for n in range(20)]
+    labels = [Report(p.id, fraud=True, reported_us=p.time_us + 7 * DAY, revision=0) for p in rows]
+    blob = merchant_snapshot(
+        oracle.transactions_frame(rows), oracle.labels_frame(labels), TODAY + 15
+    )["state"].item()
+    state = MerchantState.decode(blob)
+    assert state.window(TODAY + 16, 1) == (1, 0)
+    assert state.streak(TODAY + 15) == (0, 8, 15, 800)
+    assert state.streak(TODAY + 16) == (0, 8, 16, 800)
+    assert state.streak(TODAY + 14) == (0, 7, 14, 700)
 
 
 def test_nothing_known_gives_no_values() -> None:

@@ -118,3 +118,83 @@ def test_a_label_reported_years_later_does_not_disturb_others() -> None:
     labels = [report(3000, fraud=True)]
     assert known(labels, 8, 37) == [(1, 0), (1, 0)]
     assert np.sum([fraud for _, fraud in known(labels, *range(60))]) == 0
+
+
+def streak(rows: list[Payment], labels: list[Report], day: int) -> tuple[int, int, int, int]:
+    """Return nonfraud_age, frauds, age and ratios of a request so many days after the start."""
+    found = merchant_aggregates(
+        oracle.transactions_frame(rows),
+        oracle.labels_frame(labels),
+        oracle.transactions_frame(requests(day)),
+    ).streak
+    return (
+        found.nonfraud_age.item(),
+        found.frauds.item(),
+        found.age.item(),
+        found.ratios.item(),
+    )
+
+
+def paid_on(*days: int) -> list[Payment]:
+    """Return one payment of 1.00 on each of the days after the start."""
+    return [Payment(f"d{d}", START + d * DAY, f"user{d}", "x", 100) for d in days]
+
+
+def found_on(day: int, *payments: int, fraud: bool = True, revision: int = 0) -> list[Report]:
+    """Return reports of these days' payments, all made in the day's first hour."""
+    return [Report(f"d{d}", fraud, START + day * DAY + HOUR, revision=revision) for d in payments]
+
+
+def test_a_streak_grows_with_each_day_whose_labels_are_known() -> None:
+    """Each midnight adds the frauds of the day that has come through the delay."""
+    rows = paid_on(0, 1, 2, 3)
+    labels = found_on(7, 1, 2, 3)
+    assert streak(rows, labels, 8) == (8, 0, 0, 0)
+    assert streak(rows, labels, 9) == (9, 1, 8, 100)
+    assert streak(rows, labels, 11) == (11, 3, 10, 300)
+
+
+def test_one_other_transaction_ends_a_streak() -> None:
+    """A payment that nobody reported, after the frauds, leaves nothing of the streak."""
+    rows = paid_on(0, 1, 2, 3)
+    assert streak(rows, found_on(7, 1, 2), 11) == (8, 0, 0, 0)
+
+
+def test_a_fraud_that_shares_its_day_with_another_transaction_is_in_no_streak() -> None:
+    """Within a day there is no before and after: the whole day counts as the honest one's."""
+    rows = [*paid_on(0, 1, 2), Payment("honest", START + DAY + HOUR, "a", "x", 100)]
+    assert streak(rows, found_on(7, 0, 1, 2), 10) == (9, 1, 8, 100)
+
+
+def test_a_fraud_taken_back_breaks_the_streak_from_the_next_midnight() -> None:
+    """Streaks follow the revisions: what is no fraud any more is another transaction."""
+    rows = paid_on(1, 2, 3)
+    labels = [*found_on(8, 1, 2, 3), *found_on(13, 2, fraud=False, revision=1)]
+    assert streak(rows, labels, 13) == (0, 3, 12, 300)
+    assert streak(rows, labels, 14) == (12, 1, 11, 100)
+
+
+def test_a_streak_reaches_back_as_far_as_its_window() -> None:
+    """Of frauds on every day those of thirty days count, and no other transaction is in sight."""
+    rows = paid_on(*range(40))
+    labels = found_on(40, *range(40))
+    assert streak(rows, labels, 45) == (0, 30, 37, 3000)
+
+
+@pytest.mark.parametrize(
+    ("amount", "earlier", "expected"),
+    [
+        (250, [100, 100], 250),
+        (1, [200], 1),
+        (100_000_000, [1], 10_000),
+        (500, [], 100),
+        (500, [0, 0], 100),
+    ],
+)
+def test_a_frauds_amount_is_measured_by_what_its_user_spent_before(
+    amount: int, earlier: list[int], expected: int
+) -> None:
+    """The ratio has whole hundredths, halves up, a ceiling, and is one where there is no mean."""
+    rows = [Payment(f"e{n}", START + n * HOUR, "a", "w", paid) for n, paid in enumerate(earlier)]
+    rows.append(Payment("d1", START + DAY, "a", "x", amount))
+    assert streak(rows, found_on(8, 1), 10)[3] == expected

@@ -58,6 +58,7 @@ def test_the_calendar_of_a_moment(
         [
             "avg_amount",
             "std_amount",
+            "max_amount",
             "total_spent",
             "total_transactions",
             "days_since_last",

@@ -23,7 +23,7 @@ from tests.cardfraud_inference.ladder.standing import (
 from tests.support.faulty_link import Fault, FaultyLink
 from tests.support.servers import Address
 
-USER, MERCHANT = "user_history_state_v1", "merchant_state_v1"
+USER, MERCHANT = "user_history_state_v1", "merchant_state_v2"
 STORE_ERRORS = "cardfraud_feature_store_errors_total"
 PREDICTOR_ERRORS = "cardfraud_predictor_errors_total"
 
@@ -126,6 +126,7 @@ def test_without_the_online_store_rules_decide(
     assert any("large_amount" in reason for reason in strict["reasons"])
     # That this card usually pays less is what nobody can know now.
     assert without_reasons(unknowable) == by_rules(standing)
+    assert address.ready()
     kind = "timeout" if fault is Fault.STALL else "Unavailable"
     assert grown(f'{STORE_ERRORS}{{kind="{kind}"}}') == 1
     standing.redis.heal()

@@ -60,7 +60,7 @@ def test_a_whole_run_in_processes(transactions: pl.DataFrame) -> None:
     assert len(said) == 4
     assert features.batch.rows == len(transactions)
     assert {a.share_equal for a in features.batch.agreement} == {1.0}
-    assert len(features.batch.agreement) == 23
+    assert len(features.batch.agreement) == 27
     assert not [sentence for sentence in result.missed if "differ" in sentence]
     assert result.missed == features.missed
     assert BenchmarkResult.model_validate_json(result.model_dump_json()) == result
