@@ -1,24 +1,19 @@
-"""Parts that go away while the servers run.
+"""A predictor that never comes up, through every protocol, and a live clock.
 
-Two more transformers stand before a predictor that never comes up: one whose policy answers 503,
-and one whose rules decide, on an online store of its own that is taken away.
+Two more transformers stand before nobody: one whose policy answers 503, and one whose rules decide
+and whose clock is live. The folder ``ladder`` breaks parts while servers run.
 """
 
-import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
-import httpx
 import numpy as np
 import pytest
 
 from cardfraud.adapters.bundles import publish_policy
-from cardfraud_pipelines.local.ports import pick_port
-from cardfraud_pipelines.local.servers import online_store
 from tests.cardfraud_inference import clients
 from tests.cardfraud_inference.clients import INFER, instance, metric, post, predict, predicted
 from tests.cardfraud_inference.conftest import Serving
@@ -33,25 +28,17 @@ class Abandoned:
 
     Attributes:
         strict: its policy answers 503 then.
-        lenient: rules decide; its clock is live; its online store is the part ``own-redis``.
-        redis: client of that store.
+        lenient: rules decide; its clock is live.
     """
 
     strict: Address
     lenient: Address
-    redis: Any
 
 
 @pytest.fixture(scope="module")
-def abandoned(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abandoned]:
+def abandoned(serving: Serving) -> Iterator[Abandoned]:
     """Both transformers, ready."""
     supervisor, nobody = serving.supervisor, Address()
-    own = dataclasses.replace(serving.endpoints, redis_port=pick_port())
-    supervisor.run(
-        dataclasses.replace(
-            online_store(own, tmp_path_factory.mktemp("own-redis")), name="own-redis"
-        )
-    )
     policy = tiny_policy(when_predictor_fails="unavailable")
     strict, lenient = Address(), Address()
     supervisor.start(
@@ -67,20 +54,17 @@ def abandoned(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Ite
     supervisor.start(
         servers.transformer(
             lenient,
-            serving.storage | {"CARDFRAUD_FEAST_REDIS_PORT": str(own.redis_port)},
+            serving.storage,
             bundle=serving.bundle,
             policy=serving.policy,
             predictor_at=nobody,
             name="lenient",
             clock="live",
-            features_timeout_s="1",
         )
     )
     supervisor.wait("strict")
     supervisor.wait("lenient")
-    client = own.redis_client()
-    yield Abandoned(strict, lenient, client)
-    client.close()
+    yield Abandoned(strict, lenient)
     for name in ("strict", "lenient"):
         supervisor.stop(name)
 
@@ -88,6 +72,12 @@ def abandoned(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def now(**shift: float) -> str:
     """The present, shifted, as the clients write it."""
     return (datetime.now(UTC) + timedelta(**shift)).isoformat()
+
+
+def stranger(**changes: object) -> dict[str, Any]:
+    """Return a present transaction of whom the store knows nothing, so that nothing is stale."""
+    usual = {"event_time": now(), "user_id": "nobody", "merchant_id": "nowhere"}
+    return instance(**(usual | changes))
 
 
 def test_without_a_predictor_the_policy_may_say_503(abandoned: Abandoned) -> None:
@@ -107,7 +97,7 @@ def test_without_a_predictor_the_policy_may_say_503(abandoned: Abandoned) -> Non
 
 def test_without_a_predictor_the_rules_may_decide(abandoned: Abandoned) -> None:
     """Probability null, NaN in tensors; rules hold, and the mildest decision is the policy's."""
-    quiet = instance(event_time=now(), amount=1)
+    quiet = stranger(amount=1)
     loud = quiet | {"transaction_id": "x2", "amount": 6_000}
     mild, strict = predicted(abandoned.lenient, quiet, loud)
     assert (mild["probability"], mild["decision"]) == (None, "review")
@@ -134,62 +124,7 @@ def test_a_live_clock_marks_what_is_long_past(abandoned: Abandoned) -> None:
     """More than 24 hours behind: answered, but degraded."""
     late, fresh = predicted(
         abandoned.lenient,
-        instance(event_time=now(hours=-25)),
-        instance(transaction_id="x2", event_time=now(hours=-23)),
+        stranger(event_time=now(hours=-25)),
+        stranger(transaction_id="x2", event_time=now(hours=-23)),
     )
     assert (late["features"]["degraded"], fresh["features"]["degraded"]) == (True, False)
-
-
-def test_the_predictor_may_go_and_come_back(serving: Serving) -> None:
-    """Killed in the middle: rules decide; started again: scores as before, on new connections."""
-    (before,) = predicted(serving.transformer, instance())
-    serving.supervisor.stop("predictor")
-    (without,) = predicted(serving.transformer, instance())
-    assert without["probability"] is None
-    assert without["decision"] == "review"
-    part = servers.predictor(serving.predictor, serving.storage, serving.bundle)
-    serving.supervisor.run(part)
-    assert predicted(serving.transformer, instance()) == [before]
-
-
-def test_an_online_store_that_is_slow_is_not_waited_for(abandoned: Abandoned) -> None:
-    """Past its deadline the answer is degraded; once Redis answers again, so are no more."""
-    quiet, timeouts = (
-        instance(event_time=now()),
-        'cardfraud_feature_store_errors_total{kind="timeout"}',
-    )
-    abandoned.redis.execute_command("CLIENT", "PAUSE", "2500", "ALL")
-    (slow,) = predicted(abandoned.lenient, quiet)
-    assert (slow["features"]["degraded"], slow["features"]["missing"]) == (True, [])
-    assert metric(abandoned.lenient, timeouts) == 1
-    assert abandoned.redis.ping()  # which Redis answers when the pause is over
-    (after,) = predicted(abandoned.lenient, quiet)
-    assert after["features"]["degraded"] is False
-    assert sorted(after["features"]["missing"]) == ["merchant", "user"]
-
-
-def test_without_the_online_store_rules_decide(serving: Serving, abandoned: Abandoned) -> None:
-    """Redis killed in the middle: degraded answers, no model asked; the server stays ready."""
-    (before,) = predicted(abandoned.lenient, instance(event_time=now()))
-    assert before["features"]["degraded"] is False
-    asked = 'cardfraud_stage_milliseconds_count{stage="predict"}'
-    calls = metric(abandoned.lenient, asked)
-    serving.supervisor.stop("own-redis")
-    quiet = instance(event_time=now())
-    mild, strict = predicted(
-        abandoned.lenient, quiet, quiet | {"transaction_id": "x2", "amount": 6_000}
-    )
-    assert mild["features"] == {
-        "age_seconds": None,
-        "missing": [],
-        "stale": [],
-        "degraded": True,
-        "late": False,
-    }
-    assert (mild["probability"], mild["decision"]) == (None, "review")
-    assert strict["decision"] == "decline"
-    assert metric(abandoned.lenient, asked) == calls
-    ready = httpx.get(f"{abandoned.lenient.url}/v1/models/fraud", timeout=30)
-    assert ready.json()["ready"] is True
-    log = (serving.supervisor.folder / "lenient.log").read_text().splitlines()
-    assert any(json.loads(line)["event"] == "feature store failed" for line in log)

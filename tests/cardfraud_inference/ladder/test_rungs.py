@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cardfraud.features.definitions import MERCHANT_STATE, USER_HISTORY_STATE
 from tests.cardfraud_inference.clients import metric, predict
 from tests.cardfraud_inference.ladder.standing import (
     HEALTHY,
@@ -23,7 +24,7 @@ from tests.cardfraud_inference.ladder.standing import (
 from tests.support.faulty_link import Fault, FaultyLink
 from tests.support.servers import Address
 
-USER, MERCHANT = "user_history_state_v1", "merchant_state_v2"
+USER, MERCHANT = USER_HISTORY_STATE.name, MERCHANT_STATE.name
 STORE_ERRORS = "cardfraud_feature_store_errors_total"
 PREDICTOR_ERRORS = "cardfraud_predictor_errors_total"
 

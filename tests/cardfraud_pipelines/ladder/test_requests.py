@@ -5,14 +5,18 @@ import polars as pl
 import pytest
 
 from cardfraud.features.batch import all_values
-from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.definitions import (
+    FEATURE_NAMES,
+    MERCHANT_STATE,
+    USER_HISTORY_STATE,
+)
 from cardfraud.features.values import DAY_US, vector
 from cardfraud_pipelines.ladder.requests import Asked, asked_by_day
 from cardfraud_pipelines.ladder.rungs import RUNGS, Rung
 from tests.support.cards import FIRST_DAY, Cards, cards
 
 DAYS = [FIRST_DAY + timedelta(days=offset) for offset in (38, 39)]
-USER, MERCHANT = "user_history_state_v1", "merchant_state_v1"
+USER, MERCHANT = USER_HISTORY_STATE.name, MERCHANT_STATE.name
 OF_THE_MERCHANT = [i for i, name in enumerate(FEATURE_NAMES) if name.startswith("merchant_")]
 OF_THE_USER = [i for i, name in enumerate(FEATURE_NAMES) if name.startswith(("user_", "total_"))]
 
