@@ -162,11 +162,14 @@ def serve(
     folder: Annotated[Path, typer.Option(help="Folder of logs; emptied at the start.")] = Path(
         "build/local/servers"
     ),
+    fused: Annotated[
+        bool, typer.Option("--fused", help="Run the model inside the transformer: one process.")
+    ] = False,
 ) -> None:
     """Start predictor and transformer for what was deployed last, and keep them up."""
     from cardfraud_pipelines.local.hold import hold_servers
 
-    hold_servers(folder, clock=clock.value)
+    hold_servers(folder, clock=clock.value, fused=fused)
 
 
 @app.command()

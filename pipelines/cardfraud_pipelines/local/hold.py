@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import signal
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from cardfraud_pipelines.local.serving import start_track
+from cardfraud_pipelines.local.serving import LOG_KEY_VARIABLE, start_track
 from cardfraud_pipelines.local.stack import LocalStack
 from cardfraud_pipelines.local.supervisor import Supervisor
 
@@ -32,7 +33,9 @@ def hold_stack(folder: Path) -> None:
     with LocalStack(folder, report=lambda line: _say(console, line)) as stack:
         stack.wait_for_mlflow()
         file = folder / "stack.env"
-        _write_private(file, stack.endpoints.settings_environment())
+        # The same key for servers and for whoever reads their log.
+        key = {LOG_KEY_VARIABLE: secrets.token_hex(16)}
+        _write_private(file, stack.endpoints.settings_environment() | key)
         console.print(
             f"\nThe stack is up. In another shell, from this folder:\n\n  source {file}\n\n"
             "and then any step, such as: .venv/bin/cardfraud step ingest -- --help\n"
@@ -43,7 +46,7 @@ def hold_stack(folder: Path) -> None:
         hold(stack.supervisor, console)
 
 
-def hold_servers(folder: Path, *, clock: str) -> None:
+def hold_servers(folder: Path, *, clock: str, fused: bool) -> None:
     """Start the servers of the stable track that ``tracks.json`` names, and hold until Ctrl-C.
 
     The stores are found by the variables ``CARDFRAUD_S3_...`` and ``CARDFRAUD_FEAST_...``.
@@ -51,6 +54,7 @@ def hold_servers(folder: Path, *, clock: str) -> None:
     Args:
         folder: of logs; emptied at the start.
         clock: ``live`` or ``replay``.
+        fused: whether the model runs inside the transformer.
 
     Raises:
         NotFound: nothing was deployed.
@@ -68,11 +72,17 @@ def hold_servers(folder: Path, *, clock: str) -> None:
     }
     with Supervisor(folder, report=lambda line: _say(console, line)) as supervisor:
         deployed = start_track(
-            supervisor, stores, model=MODEL, bundle=track.bundle, policy=track.policy, clock=clock
+            supervisor,
+            stores,
+            model=MODEL,
+            bundle=track.bundle,
+            policy=track.policy,
+            clock=clock,
+            fused=fused,
         )
         console.print(
             f"\nREST: {deployed.predict_url}\ngRPC: {deployed.transformer_grpc}\n"
-            f"metrics: {deployed.transformer_url}/metrics\nCtrl-C stops both servers.",
+            f"metrics: {deployed.transformer_url}/metrics\nCtrl-C stops what serves.",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""The servers as parts of the local stack: a predictor and a transformer for one track.
+"""The servers as parts of the local stack: predictor and transformer of one track, or both in one.
 
 They run in the serving environment, which holds no training code; this module only knows how to
 start them and how to ask whether they are ready.
@@ -20,6 +20,8 @@ from cardfraud_pipelines.local.ports import LOOPBACK, pick_port
 from cardfraud_pipelines.local.supervisor import Supervisor
 
 PYTHON_VARIABLE: Final = "CARDFRAUD_SERVING_PYTHON"
+LOG_KEY_VARIABLE: Final = "CARDFRAUD_TRANSFORMER_PREDICTION_LOG_KEY"
+"""Key of the hashes in the prediction log; a random one where it is not set."""
 _REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
 
@@ -46,14 +48,14 @@ class Deployed:
         model: name of the model in the URL.
         transformer_url: address of the transformer's REST port.
         transformer_grpc: host and port of its gRPC port.
-        predictor_url: address of the predictor's REST port.
+        predictor_url: address of the predictor's REST port; None when the model is fused.
         ready_seconds: from the start of each server to its first answer, by name.
     """
 
     model: str
     transformer_url: str
     transformer_grpc: str
-    predictor_url: str
+    predictor_url: str | None
     ready_seconds: Mapping[str, float]
 
     @property
@@ -70,8 +72,9 @@ def start_track(
     bundle: str,
     policy: str,
     clock: str,
+    fused: bool = False,
 ) -> Deployed:
-    """Start a predictor and a transformer and wait until both are ready.
+    """Start a predictor and a transformer, or both in one process, and wait until all are ready.
 
     Args:
         supervisor: keeps and stops them.
@@ -80,55 +83,72 @@ def start_track(
         bundle: digest of the bundle.
         policy: digest of the policy.
         clock: ``live`` or ``replay``.
+        fused: whether the model runs inside the transformer.
 
     Raises:
         PartFailed: one of them does not come up; the end of its log is in the error.
         NotFound: there is no serving environment.
     """
     python = serving_python()
-    ports = {name: pick_port(None) for name in ("predictor", "predictor_grpc", "rest", "grpc")}
-    predictor = Part(
-        name="predictor",
-        command=(python, "-m", "cardfraud_inference.predictor"),
-        ready=_model_ready(ports["predictor"], model),
-        env={
-            **stores,
-            "CARDFRAUD_PREDICTOR_MODEL_NAME": model,
-            "CARDFRAUD_PREDICTOR_BUNDLE": bundle,
-            "CARDFRAUD_PREDICTOR_HTTP_PORT": str(ports["predictor"]),
-            "CARDFRAUD_PREDICTOR_GRPC_PORT": str(ports["predictor_grpc"]),
-        },
-        ready_within=60.0,
-    )
+    rest, grpc = pick_port(None), pick_port(None)
+    predictor = None if fused else _predictor(python, stores, model, bundle)
+    where = {"FUSED": "true"} if predictor is None else {"PREDICTOR_HOST": predictor.host}
+    settings = {
+        "MODEL_NAME": model,
+        "BUNDLE": bundle,
+        "POLICY": policy,
+        "CLOCK": clock,
+        "HTTP_PORT": str(rest),
+        "GRPC_PORT": str(grpc),
+        "PREDICTION_LOG_KEY": os.environ.get(LOG_KEY_VARIABLE) or secrets.token_hex(16),
+        "PREDICTION_LOG_JOURNAL": str(supervisor.folder / "prediction-log.journal"),
+        # One laptop does everything at once; a cluster keeps the defaults.
+        "PREDICTOR_TIMEOUT_S": "5",
+        "FEATURES_TIMEOUT_S": "5",
+        "REASONS_TIMEOUT_S": "1",
+        **where,
+    }
     transformer = Part(
         name="transformer",
         command=(python, "-m", "cardfraud_inference.transformer"),
-        ready=_model_ready(ports["rest"], model),
-        env={
-            **stores,
-            "CARDFRAUD_TRANSFORMER_MODEL_NAME": model,
-            "CARDFRAUD_TRANSFORMER_BUNDLE": bundle,
-            "CARDFRAUD_TRANSFORMER_POLICY": policy,
-            "CARDFRAUD_TRANSFORMER_CLOCK": clock,
-            "CARDFRAUD_TRANSFORMER_HTTP_PORT": str(ports["rest"]),
-            "CARDFRAUD_TRANSFORMER_GRPC_PORT": str(ports["grpc"]),
-            "CARDFRAUD_TRANSFORMER_PREDICTOR_HOST": f"{LOOPBACK}:{ports['predictor']}",
-            "CARDFRAUD_TRANSFORMER_PREDICTION_LOG_KEY": secrets.token_hex(16),
-            # One laptop does everything at once; a cluster keeps the defaults.
-            "CARDFRAUD_TRANSFORMER_PREDICTOR_TIMEOUT_S": "5",
-            "CARDFRAUD_TRANSFORMER_FEATURES_TIMEOUT_S": "5",
-        },
+        ready=_model_ready(rest, model),
+        env={**stores, **{f"CARDFRAUD_TRANSFORMER_{k}": v for k, v in settings.items()}},
         ready_within=60.0,
     )
-    supervisor.start(predictor)
-    supervisor.start(transformer)
+    parts = [transformer] if predictor is None else [predictor.part, transformer]
+    for part in parts:
+        supervisor.start(part)
     return Deployed(
         model=model,
-        transformer_url=f"http://{LOOPBACK}:{ports['rest']}",
-        transformer_grpc=f"{LOOPBACK}:{ports['grpc']}",
-        predictor_url=f"http://{LOOPBACK}:{ports['predictor']}",
-        ready_seconds={part.name: supervisor.wait(part.name) for part in (predictor, transformer)},
+        transformer_url=f"http://{LOOPBACK}:{rest}",
+        transformer_grpc=f"{LOOPBACK}:{grpc}",
+        predictor_url=None if predictor is None else f"http://{predictor.host}",
+        ready_seconds={part.name: supervisor.wait(part.name) for part in parts},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Predictor:
+    part: Part
+    host: str
+
+
+def _predictor(python: str, stores: Mapping[str, str], model: str, bundle: str) -> _Predictor:
+    rest, grpc = pick_port(None), pick_port(None)
+    settings = {
+        "MODEL_NAME": model,
+        "BUNDLE": bundle,
+        "HTTP_PORT": str(rest),
+        "GRPC_PORT": str(grpc),
+    }
+    part = Part(
+        name="predictor",
+        command=(python, "-m", "cardfraud_inference.predictor"),
+        ready=_model_ready(rest, model),
+        env={**stores, **{f"CARDFRAUD_PREDICTOR_{k}": v for k, v in settings.items()}},
+        ready_within=60.0,
+    )
+    return _Predictor(part, f"{LOOPBACK}:{rest}")
 
 
 def _model_ready(port: int, model: str) -> Callable[[], bool]:
