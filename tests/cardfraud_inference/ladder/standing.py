@@ -5,7 +5,8 @@ day of :data:`LATER`, of ``u2`` and ``m2`` that of three days before, which is t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -83,19 +84,18 @@ class Standing:
         """The object store, past the link."""
         return object_store(self.stack.endpoints)
 
-    def kill(self, name: str) -> None:
-        """End a part as SIGKILL does: its guardian is killed, which takes the part with it."""
+    @contextmanager
+    def killed(self, name: str) -> Iterator[None]:
+        """End a part as SIGKILL does; after the block it answers again, on its port and data."""
         supervisor = self.stack.supervisor
-        guardian = supervisor._parts[name]._guardian
-        guardian.kill()
-        guardian.wait()
-
-    def bring_back(self, name: str) -> None:
-        """Start a killed part again, on the same port and data, and wait until it answers."""
-        supervisor = self.stack.supervisor
-        part = supervisor._parts[name].part
-        supervisor.stop(name)
-        supervisor.run(part)
+        running = supervisor._parts[name]
+        running._guardian.kill()  # which takes the part with it
+        running._guardian.wait()
+        try:
+            yield
+        finally:
+            supervisor.stop(name)
+            supervisor.run(running.part)
 
 
 def rules_policy(**changes: object) -> Policy:

@@ -115,9 +115,8 @@ def test_a_part_is_killed_and_brought_back(
     """Each answer is whole and right, or the rules'; then whole again, and every row is logged."""
     with traffic(standing.split) as seen:
         seen.see(5, is_whole)
-        standing.kill(part)
-        seen.see(5, by_rules)
-        standing.bring_back(part)
+        with standing.killed(part):
+            seen.see(5, by_rules)
         seen.see(5, is_whole)
     right = pytest.approx(probability(), abs=1e-6)
     for answer in seen.answers:
@@ -136,11 +135,10 @@ def test_the_object_store_is_killed_and_brought_back(standing: Standing) -> None
     errors = metric(standing.split, LOG_ERRORS)
     with traffic(standing.split) as seen:
         seen.see(5, is_whole)
-        standing.kill("s3")
-        seen.see(5, is_whole)
-        until(lambda: metric(standing.split, LOG_ERRORS) > errors)
-        seen.see(5, is_whole)
-        standing.bring_back("s3")
+        with standing.killed("s3"):
+            seen.see(5, is_whole)
+            until(lambda: metric(standing.split, LOG_ERRORS) > errors)
+            seen.see(5, is_whole)
         seen.see(5, is_whole)
     right = pytest.approx(probability(), abs=1e-6)
     assert {one["decision"] for one in seen.answers} == {"approve"}
