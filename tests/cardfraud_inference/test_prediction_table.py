@@ -19,7 +19,9 @@ from cardfraud.contracts.telemetry import (
     ServedVersions,
     hashed,
 )
+from cardfraud.errors import InvalidFrame
 from cardfraud_inference.telemetry.prediction_table import day_served, encode, has_rows
+from tests.support.predictions import decisions
 
 KEY = b"key"
 VERSIONS = (
@@ -119,6 +121,14 @@ def test_no_identifier_is_in_a_file(names: list[str]) -> None:
     content = encode([block], Pseudonyms(KEY), lambda: None)
     assert hashed(names[0], KEY).encode() in content
     assert not any(name.encode() in content for name in names)
+
+
+def test_one_column_too_long_and_one_too_short_do_not_make_up_for_each_other() -> None:
+    """Else the columns would be as long as they should, and rows have another's score."""
+    long = decisions(["a"], scores=[0.1, 0.2])
+    short = decisions(["b", "c"], scores=[0.3])
+    with pytest.raises(InvalidFrame, match="1 decisions"):
+        encode([long, short], Pseudonyms(KEY), lambda: None)
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 (the zone is the strategy's)
