@@ -1,4 +1,4 @@
-"""Files that are made from the code: the schemas and the page of features.
+"""Files that are made from the code: the schemas, the OpenAPI document and the page of features.
 
 They are committed, so that a reader and a reviewer see them; ``cardfraud generate`` writes them,
 and ``make verify`` fails where one holds something else.
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from cardfraud.contracts.features import Feature, FeatureView
 from cardfraud.contracts.json_schema import schema_documents
+from cardfraud.contracts.openapi import openapi_documents
 from cardfraud.features.definitions import FEATURE_VIEWS, STATE_VIEWS, feature_set_digest
 
 
 def generated() -> dict[str, bytes]:
     """Content of every generated file by its path below the repository's root."""
     page = {"components/FEATURES.md": features_page().encode()}
-    return page | {str(name): content for name, content in schema_documents().items()}
+    return page | schema_documents() | openapi_documents()
 
 
 def drifted(root: Path) -> list[str]:

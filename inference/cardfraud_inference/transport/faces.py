@@ -18,12 +18,14 @@ from kserve.protocol.dataplane import DataPlane
 
 from cardfraud_inference.transport import plain
 from cardfraud_inference.transport.documents import parse_json
+from cardfraud_inference.transport.openapi import openapi_json
 from cardfraud_inference.transport.tensors import JSON_LENGTH, decode_request
 
 JSON: Final = "application/json"
 _BINARY: Final = "application/octet-stream"
 _PATH: Final = re.compile(
-    r"/v1/models/(?P<v1>[^/]+):predict|/v2/models/(?P<v2>[^/]+)/infer|/(?P<plain>predict|health)"
+    r"/v1/models/(?P<v1>[^/]+):predict|/v2/models/(?P<v2>[^/]+)/infer"
+    r"|/(?P<plain>predict|health|openapi\.json)"
 )
 
 Headers = Mapping[str, str]
@@ -77,7 +79,9 @@ class Faces:
             return Face("v2", "POST", lambda body, headers: self._infer(v2, body, headers))
         if plain == "predict":
             return Face("plain", "POST", lambda body, _: self._plain_predict(body))
-        return Face("plain", "GET", lambda _, __: self._plain_health())
+        if plain == "health":
+            return Face("plain", "GET", lambda _, __: self._plain_health())
+        return Face("plain", "GET", lambda _, __: self._document())
 
     async def _predict(self, name: str, body: bytes, headers: Headers) -> Reply:
         answer, more = await self._ready(name)(parse_json(body), headers)
@@ -99,6 +103,9 @@ class Faces:
 
     async def _plain_health(self) -> Reply:
         return Reply(orjson.dumps(plain.health(self._ready(self._only()))))
+
+    async def _document(self) -> Reply:
+        return Reply(openapi_json(self._only()))
 
     def _only(self) -> str:
         (name,) = self._registry.get_models()
