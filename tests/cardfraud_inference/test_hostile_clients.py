@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -13,6 +13,7 @@ from cardfraud.features.definitions import FEATURE_NAMES
 from tests.cardfraud_inference import clients
 from tests.cardfraud_inference.clients import INFER, PREDICT, instance, metric, post, predict
 from tests.cardfraud_inference.conftest import Serving
+from tests.cardfraud_inference.fuzzing import PLAIN
 from tests.cardfraud_inference.waiting import until
 from tests.support.servers import Address
 
@@ -122,20 +123,74 @@ def test_a_request_that_is_cut_off_is_not_scored(serving: Serving) -> None:
     assert metric(serving.transformer, scored) == before[1]
 
 
+@pytest.mark.parametrize("path", [PREDICT, INFER, PLAIN])
 @pytest.mark.parametrize("server", ["predictor", "transformer"])
-def test_a_length_above_the_limit_is_refused_at_once(serving: Serving, server: str) -> None:
+def test_a_length_above_the_limit_is_refused_at_once(
+    serving: Serving, server: str, path: str
+) -> None:
     """Nobody has to send a body first that will not be read."""
-    with begun(getattr(serving, server), PREDICT, MAX_BODY_BYTES + 1) as connection:
+    with begun(getattr(serving, server), path, MAX_BODY_BYTES + 1) as connection:
         assert connection.recv(4_096).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_that_never_comes_is_not_waited_for(serving: Serving, impatient: Address) -> None:
+@pytest.mark.parametrize("path", [PREDICT, INFER, PLAIN])
+@pytest.mark.parametrize("announced", [True, False])
+def test_ten_megabytes_are_refused(serving: Serving, path: str, announced: bool) -> None:
+    """413 for one body of 10 MB, at once or in pieces, and the next request is answered."""
+    body = b"[" * 10_000_000
+    pieces = (body[start : start + 100_000] for start in range(0, len(body), 100_000))
+    content = body if announced else pieces
+    response = httpx.post(serving.transformer.url + path, content=content, timeout=30)
+    assert response.status_code == 413
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+    assert predict(serving.transformer, instance()).status_code == 200
+
+
+@pytest.mark.parametrize("path", [PREDICT, INFER, PLAIN])
+def test_a_body_that_never_comes_is_not_waited_for(
+    serving: Serving, impatient: Address, path: str
+) -> None:
     """After the setting's time: 408, and the connection is closed."""
     del serving
-    with begun(impatient, PREDICT, 100, b'{"instances": ') as connection:
+    with begun(impatient, path, 100, b'{"instances": ') as connection:
         answer = b"".join(iter(lambda: connection.recv(4_096), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"request_id" in answer
+
+
+def test_a_body_that_drips_is_not_waited_for(serving: Serving, impatient: Address) -> None:
+    """The time is for the whole body: a byte now and then does not win more of it."""
+    del serving
+    with begun(impatient, PREDICT, 1_000) as connection:
+        connection.settimeout(0.05)
+        answer = b""
+        for _ in range(400):  # 20 s if nobody ends it
+            try:
+                if answer := connection.recv(4_096):
+                    break
+            except TimeoutError:
+                connection.sendall(b" ")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("path", [PREDICT, INFER, PLAIN])
+def test_others_are_answered_while_many_dawdle(serving: Serving, path: str) -> None:
+    """A hundred half-sent requests hold nobody up who sends a whole one."""
+    with ExitStack() as dawdlers:
+        for _ in range(100):
+            dawdlers.enter_context(begun(serving.transformer, path, 100, b"{"))
+        assert predict(serving.transformer, instance()).status_code == 200
+
+
+@pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])
+@pytest.mark.parametrize("path", [PREDICT, INFER, PLAIN])
+def test_a_hundred_thousand_levels_are_refused(serving: Serving, path: str, deep: bytes) -> None:
+    """Nesting that no parser should follow is no JSON for us, closed or not."""
+    closed = deep + b"1" + (b"]" if deep[:1] == b"[" else b"}") * 100_000
+    for body in (deep, closed):
+        response = post(serving.transformer, path, body)
+        assert response.status_code == 400
+        assert "JSON" in response.json()["error"]
 
 
 @pytest.mark.parametrize(

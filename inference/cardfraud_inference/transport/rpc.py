@@ -30,6 +30,7 @@ from cardfraud_inference.transport.request import REQUEST_ID, begin, current
 _log = structlog.stdlib.get_logger("cardfraud_inference.access")
 
 DETAILS: Final = "x-error-details"
+_SERVICE: Final = "inference.GRPCInferenceService"
 _MAX_DETAILS_BYTES: Final = 4_000
 """gRPC clients take 8 KiB of metadata unless told otherwise."""
 
@@ -119,8 +120,8 @@ class RpcServer(GRPCServer):  # type: ignore[misc]  # kserve is untyped
             ],
         )
         servicer = Servicer(self._data_plane, self._model_repository_extension)
-        self._server.add_generic_rpc_handlers((_infer_handler(servicer),))  # found before the next
         service.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+        self._server.add_registered_method_handlers(_SERVICE, {"ModelInfer": _infer(servicer)})
         address = f"{self._host}:{self._port}"
         try:
             self._server.add_insecure_port(address)
@@ -130,18 +131,15 @@ class RpcServer(GRPCServer):  # type: ignore[misc]  # kserve is untyped
         await self._server.wait_for_termination()
 
 
-def _infer_handler(servicer: Servicer) -> Any:
+def _infer(servicer: Servicer) -> Any:
     """Return what answers ``ModelInfer``, also for bytes that are no message.
 
     gRPC itself would call these an unknown error of the server, and log a traceback for each.
     """
-    method = grpc.unary_unary_rpc_method_handler(
+    return grpc.unary_unary_rpc_method_handler(
         servicer.ModelInfer,
         request_deserializer=_message,
         response_serializer=messages.ModelInferResponse.SerializeToString,
-    )
-    return grpc.method_handlers_generic_handler(
-        "inference.GRPCInferenceService", {"ModelInfer": method}
     )
 
 
