@@ -64,7 +64,7 @@ def _fields(*states: tuple[StateView, bytes | None, int]) -> dict[Any, bytes]:
     """Fields of one entity's hash: of each state its bytes and the time that it is from."""
     from feast.infra.online_stores.helpers import _mmh3
     from feast.protos.feast.types.Value_pb2 import Value
-    from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
+    from google.protobuf.timestamp_pb2 import Timestamp
 
     fields: dict[Any, bytes] = {}
     for view, state, moment_us in states:
