@@ -38,6 +38,15 @@ class Clock(StrEnum):
     REPLAY = "replay"
 
 
+class S3Server(StrEnum):
+    """The object store of the local stack."""
+
+    AUTO = "auto"
+    VERSITYGW = "versitygw"
+    MINIO = "minio"
+    MOTO = "moto"
+
+
 app = typer.Typer(
     cls=_ReportingGroup,
     no_args_is_help=True,
@@ -147,11 +156,18 @@ def stack(
     folder: Annotated[
         Path, typer.Option(help="Folder of logs, data and stack.env; emptied at the start.")
     ] = Path("build/local/stack"),
+    object_store: Annotated[
+        S3Server,
+        typer.Option(
+            help="auto takes versitygw, or moto where that cannot be built; minio takes minutes to "
+            "build, once."
+        ),
+    ] = S3Server.AUTO,
 ) -> None:
     """Start S3, Redis and MLflow on this machine and keep them up, for running steps by hand."""
     from cardfraud_pipelines.local.hold import hold_stack
 
-    hold_stack(folder)
+    hold_stack(folder, s3=object_store.value)
 
 
 @app.command()

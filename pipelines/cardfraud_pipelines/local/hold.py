@@ -13,24 +13,26 @@ from typing import Final
 from rich.console import Console
 
 from cardfraud_pipelines.local.serving import LOG_KEY_VARIABLE, start_track
-from cardfraud_pipelines.local.stack import LocalStack
+from cardfraud_pipelines.local.stack import LocalStack, S3Choice
 from cardfraud_pipelines.local.supervisor import Supervisor
 
 MODEL: Final = "fraud"
 
 
-def hold_stack(folder: Path) -> None:
+def hold_stack(folder: Path, *, s3: S3Choice = "auto") -> None:
     """Start S3, Redis and MLflow, write their addresses to ``stack.env``, and hold until Ctrl-C.
 
     Args:
         folder: of logs, data and ``stack.env``; emptied at the start.
+        s3: which S3 server; ``auto`` takes versitygw where it can be had.
 
     Raises:
+        NotFound: the S3 server that was asked for cannot be had.
         PartFailed: a part does not come up, or ends.
         StackInUse: another process has the folder.
     """
     console = Console()
-    with LocalStack(folder, report=lambda line: _say(console, line)) as stack:
+    with LocalStack(folder, s3=s3, report=lambda line: _say(console, line)) as stack:
         stack.wait_for_mlflow()
         file = folder / "stack.env"
         # The same key for servers and for whoever reads their log.

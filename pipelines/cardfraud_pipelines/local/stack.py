@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from cardfraud.errors import NotFound
 from cardfraud_pipelines.local import servers
 from cardfraud_pipelines.local.endpoints import Endpoints
 from cardfraud_pipelines.local.go_programs import MINIO, VERSITYGW
@@ -60,7 +61,7 @@ class LocalStack:
             PartFailed: one of them does not come up.
             PortTaken: a port that was asked for is in use.
             StackInUse: another process has the folder.
-            FileNotFoundError: the S3 server that was asked for is neither cached nor can be built.
+            NotFound: the S3 server that was asked for is neither cached nor can be built.
         """
         self.supervisor.__enter__()
         try:
@@ -115,7 +116,7 @@ class LocalStack:
             self._report(f"S3 is moto, which accepts any credentials: {found.why}")
             return "moto", None
         if found.binary is None:
-            raise FileNotFoundError(found.why)
+            raise NotFound("S3 server", program.name, hint=found.why)
         self._report(f"S3 is {found.why}")
         return program.name, found.binary
 

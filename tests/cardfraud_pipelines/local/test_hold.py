@@ -35,13 +35,17 @@ def alive(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stack_holds_until_it_is_told_to_stop(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "object_store"), [(signal.SIGINT, "auto"), (signal.SIGTERM, "moto")]
+)
+def test_a_stack_holds_until_it_is_told_to_stop(
+    number: signal.Signals, object_store: str, tmp_path: Path
+) -> None:
     """A step finds the stack by its file, and either signal stops everything and nothing stays."""
     log, folder = tmp_path / "log", tmp_path / "stack"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [*CARDFRAUD, "stack", "--folder", str(folder)],
+            [*CARDFRAUD, "stack", "--folder", str(folder), "--object-store", object_store],
             stdout=sink,
             stderr=subprocess.STDOUT,
             # A shell starts its background jobs like this.
@@ -65,6 +69,7 @@ def test_a_stack_holds_until_it_is_told_to_stop(number: signal.Signals, tmp_path
     assert step.returncode == 1
     assert "there are no rows" in step.stderr or "no day" in step.stderr, step.stderr
     assert process.returncode == 0
+    assert ("S3 is moto, as asked for" in log.read_text()) is (object_store == "moto")
     assert alive(folder) == []
 
 

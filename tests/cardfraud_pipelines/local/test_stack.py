@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from redis.exceptions import AuthenticationError
 
+from cardfraud.errors import NotFound
 from cardfraud_pipelines.local import (
     Endpoints,
     LocalStack,
@@ -213,7 +214,7 @@ def test_a_server_that_was_asked_for_is_not_replaced(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     stack = LocalStack(tmp_path / "stack", mlflow=False, s3=server)
-    with pytest.raises(FileNotFoundError, match=f"{server} is not cached"), stack:
+    with pytest.raises(NotFound, match=f"{server}.*is not cached"), stack:
         pass
 
 
