@@ -44,25 +44,24 @@ def test_expected_loss_refuses_what_does_not_fit() -> None:
 
 
 def test_the_queue_has_the_values_worked_out_by_hand() -> None:
-    """Day 1 ranks B, A, C with A and C compromised; day 2 has A first; day 3 has no fraud."""
+    """Day 1 ranks B, A, C with A compromised; day 2 has A first; day 3 has no fraud."""
     found = alert_queue(
         days=[1, 1, 1, 1, 2, 2, 3],
         cards=["A", "A", "B", "C", "A", "B", "A"],
-        labels=[1, 0, 0, 1, 1, 0, 0],
-        scores=[0.1, 0.7, 0.9, 0.5, 0.8, 0.2, 0.9],
+        labels=[1, 0, 0, 0, 1, 0, 0],
+        scores=[0.7, 0.1, 0.9, 0.5, 0.8, 0.2, 0.9],
         k=2,
     )
     first, second, third = found.days
-    assert (first.cards, first.compromised, first.first_hit) == (3, 2, 2)
+    assert (first.cards, first.compromised, first.first_hit) == (3, 1, 2)
     assert first.precision_at_k == pytest.approx(1 / 2)
-    # Gains at the places 2 and, had it been ranked so, at 1 and 2, discounted by log2(place + 1).
-    assert first.ndcg == pytest.approx((1 / np.log2(3)) / (1 + 1 / np.log2(3)))
+    # The gain at place 2 is discounted by log2(2 + 1); at place 1 it would have been 1.
+    assert first.ndcg == pytest.approx(1 / np.log2(3))
     assert (second.precision_at_k, second.ndcg, second.first_hit) == (0.5, 1.0, 1)
     assert (third.precision_at_k, third.ndcg, third.first_hit) == (None, None, None)
     assert found.overall.queries_without_relevant == 1
     assert found.overall.mean_reciprocal_rank == pytest.approx((1 / 2 + 1) / 2)
-    # Average precision of day 1: a hit at 2 of 2 and at 3 of 3.
-    assert found.overall.mean_average_precision == pytest.approx(((1 / 2 + 2 / 3) / 2 + 1) / 2)
+    assert found.overall.mean_average_precision == pytest.approx((1 / 2 + 1) / 2)
     assert found.overall.precision_at_k == pytest.approx(1 / 2)
 
 

@@ -1,10 +1,22 @@
 import re
+from dataclasses import dataclass
 
 from cardfraud.reporting import page
 from cardfraud.reporting.figures import dates, legend, picture, thresholds
 
 BAD = '<script>alert("1")</script>'
 SVG = "<svg></svg>"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A check of some verdict."""
+
+    name: str
+    passed: bool
+    value: float | None
+    limit: float | None
+    sentence: str
 
 
 def test_text_is_escaped_everywhere() -> None:
@@ -17,6 +29,7 @@ def test_text_is_escaped_everywhere() -> None:
         page.section(BAD, page.paragraph(BAD), page.note(BAD)),
         page.subsection(BAD, page.box(BAD, passed=False, checks=[(False, BAD)])),
         page.table([BAD], [[BAD, page.Cell(BAD, "n")]]),
+        page.check_table([Line(BAD, False, 0.1, 1.0, BAD)]),
         page.cards([(BAD, BAD)]),
         page.answers([page.Answer(BAD, BAD, BAD, good=True)]),
         page.facts([(BAD, BAD)]),
@@ -27,7 +40,7 @@ def test_text_is_escaped_everywhere() -> None:
 
     assert "<script" not in html
     assert 'alert("' not in html
-    assert html.count("&lt;script&gt;") == 28
+    assert html.count("&lt;script&gt;") == 30
 
 
 def test_a_picture_is_named_for_who_cannot_see_it() -> None:
@@ -93,3 +106,19 @@ def test_a_date_axis_shows_dates() -> None:
 
     assert "May" in drawing.svg
     assert "17622" not in re.sub(r"<!--.*?-->", "", drawing.svg)
+
+
+def test_the_checks_of_a_verdict_are_one_table() -> None:
+    """Each check has its row: name, value, limit, mark and sentence; what is not known is n/a."""
+    html = page.check_table(
+        [
+            Line("distinct_scores", True, 42_078.0, 10.0, "Enough."),
+            Line("champion", False, -0.01234, -0.01, "Worse."),
+            Line("split", True, None, None, "By time."),
+        ]
+    )
+
+    assert '<td>distinct scores</td><td class="n">42,078</td><td class="n">10</td>' in html
+    assert '<td class="n">-0.01234</td><td class="n">-0.01</td><td class="bad">failed</td>' in html
+    assert '<td class="n">n/a</td><td class="n">n/a</td><td class="good">passed</td>' in html
+    assert html.count("<tr>") == 4

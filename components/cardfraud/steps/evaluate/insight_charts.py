@@ -32,7 +32,8 @@ def group_name(group: GroupImportance) -> str:
 
 def importance_chart(importance: Importance) -> Chart:
     """Bars of the most important groups, with the range of the repetitions."""
-    shown = importance.groups[:MOST_BARS][::-1]
+    used = [each for each in importance.groups if each.high > 0] or importance.groups[:1]
+    shown = used[:MOST_BARS][::-1]
     with picture(height=0.9 + 0.24 * len(shown)) as drawing:
         axes = drawing.axes
         drop = np.array([each.drop for each in shown])
