@@ -12,6 +12,7 @@ KEEP_OPTION := $(if $(KEEP),--keep)
 REPLAY_OPTION := $(if $(REPLAY_DAYS),--replay-days '$(REPLAY_DAYS)')
 TEST_START ?= 2018-08-08
 TEST_DAYS ?= 7
+EARLIER_WEEKS ?= $(if $(filter 7,$(TEST_DAYS)),3,0)
 SCORECARD_JSON ?= build/scorecard.json
 
 help: ## list the targets
@@ -32,10 +33,11 @@ verify: .venv .venv-serving ## regenerate generated files, check style, types an
 bench: .venv .venv-serving ## measure the budgets; DATA=folder uses that input
 	$(CARDFRAUD) bench $(DATA_OPTION)
 
-scorecard: .venv ## the handbook's protocol on DATA=folder, beside the book's figures; TEST_START, TEST_DAYS
+scorecard: .venv ## the handbook's protocol on DATA=folder, beside the book's figures; TEST_START, TEST_DAYS, EARLIER_WEEKS
 	@test -n '$(DATA)' || { echo "make scorecard needs DATA=<folder in the handbook's schema>" >&2; exit 2; }
 	@mkdir -p $(dir $(SCORECARD_JSON))
 	$(CARDFRAUD) scorecard --data '$(DATA)' --test-start $(TEST_START) --test-days $(TEST_DAYS) \
+	  --earlier-weeks $(EARLIER_WEEKS) \
 	  --json $(SCORECARD_JSON)
 
 lint: .venv ## style, types and layers, without regenerating anything

@@ -195,6 +195,9 @@ def scorecard(
         datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the test week.")
     ] = datetime(2018, 8, 8, tzinfo=UTC),
     test_days: Annotated[int, typer.Option(min=1, help="Days to test on.")] = 7,
+    earlier_weeks: Annotated[
+        int, typer.Option(min=0, help="Test weeks before it on which our model is measured too.")
+    ] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Where to write the figures as JSON.")
     ] = None,
@@ -202,7 +205,13 @@ def scorecard(
     """Run the Fraud Detection Handbook's protocol and print the book's figures beside ours."""
     from cardfraud_pipelines.scorecard.command import scorecard as run
 
-    run(data=data, test_start=test_start.date(), test_days=test_days, json_file=json_file)
+    run(
+        data=data,
+        test_start=test_start.date(),
+        test_days=test_days,
+        earlier_weeks=earlier_weeks,
+        json_file=json_file,
+    )
 
 
 @app.command()

@@ -26,7 +26,7 @@ from cardfraud_pipelines.imbalance.treatments import TREATMENTS
 from cardfraud_pipelines.scorecard.dataset import Dataset, read_dataset
 from cardfraud_pipelines.scorecard.own_features import own_features
 from cardfraud_pipelines.scorecard.protocol import Week, rows_with_known_labels, test_rows
-from cardfraud_pipelines.scorecard.run import figures
+from cardfraud_pipelines.scorecard.figures import figures
 
 WARM_UP_DAYS: Final = 30
 CALIBRATION_DAYS: Final = 7

@@ -14,6 +14,7 @@ def scorecard(
     *,
     test_start: date,
     test_days: int = 7,
+    earlier_weeks: int = 0,
     json_file: Path | None = None,
     console: Console | None = None,
 ) -> None:
@@ -23,18 +24,22 @@ def scorecard(
         data: folder with one ``YYYY-MM-DD.parquet`` a day in the handbook's schema.
         test_start: first test day; two weeks of data must lie before it.
         test_days: number of test days.
+        earlier_weeks: test weeks before this one on which our model is measured too.
         json_file: where the result goes as JSON; its folder is made.
         console: where the table goes; standard output if absent.
 
     Raises:
         InvalidFrame: files, columns or days are missing, or a period holds no fraud.
-        InvalidSetting: ``test_days`` is below 1.
+        InvalidSetting: ``test_days`` is below 1, or weeks are asked for before a period that is
+            none.
     """
     console = console or Console()
     with console.status("starting") as status:
         # A terminal shows one moving line, a log keeps all of them.
         tell = status.update if console.is_terminal else console.print
-        result = run_scorecard(data, test_start, test_days, progress=tell)
+        result = run_scorecard(
+            data, test_start, test_days, earlier_weeks=earlier_weeks, progress=tell
+        )
     print_scorecard(result, console)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,12 @@ def scorecard_table(result: ScorecardResult) -> RenderableType:
         table.add_column(heading, justify="right")
     for row in result.models:
         _add(table, row)
+    if len(result.weeks) > 1 and result.mean_of_weeks is not None:
+        for week in result.weeks:
+            ours = f"week from {week.test_start}"
+            table.add_row(result.models[-1].name, ours, *_cells(week.figures))
+        label = f"mean of {len(result.weeks)} weeks"
+        table.add_row(result.models[-1].name, label, *_cells(result.mean_of_weeks), style="bold")
     ceiling = result.card_precision_ceiling
     table.add_row("Perfect scorer", "ceiling", "1.000", "1.000", f"{ceiling:.3f}", "100 %")
     return Group(table, *_notes(result))
@@ -73,5 +79,10 @@ def _notes(result: ScorecardResult) -> list[Text]:
             )
     if not any(row.published for row in result.models):
         notes.append("The book publishes no figures for these days.")
+    if result.earlier_looks is not None:
+        notes.append(
+            f"Configurations of ours that this week had seen before this one: "
+            f"{result.earlier_looks}."
+        )
     notes.append(f"Published figures: {result.source_of_published}.")
     return [Text(note) for note in notes]

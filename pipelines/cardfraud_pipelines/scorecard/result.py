@@ -44,6 +44,18 @@ class ModelRow(Frozen):
     """Largest difference between model and exported graph over the test rows and seeds."""
 
 
+class WeekRow(Frozen):
+    """Our model on one test week, fitted on what was known when it began."""
+
+    test_start: date
+    test_rows: int
+    test_frauds: int
+    card_precision_ceiling: float
+    figures: Figures
+    """Mean of the seeds."""
+    runs: dict[int, Figures]
+
+
 class ScorecardResult(Frozen):
     """The whole scorecard."""
 
@@ -54,5 +66,12 @@ class ScorecardResult(Frozen):
     card_precision_ceiling: float
     configuration_digest: str
     """SHA-256 of our configuration, which was fixed before any test week was scored."""
+    earlier_looks: int | None = None
+    """How often an earlier configuration of ours had been scored on the book's week when this one
+    was committed; None for other test days."""
     source_of_published: str
     models: tuple[ModelRow, ...]
+    weeks: tuple[WeekRow, ...] = ()
+    """The tested days and the weeks before them that were asked for, oldest first."""
+    mean_of_weeks: Figures | None = None
+    """Mean of our figures over ``weeks``."""

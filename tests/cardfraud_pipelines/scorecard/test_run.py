@@ -51,6 +51,22 @@ def test_it_works_on_any_period_and_leaves_out_the_published_figures(
     assert 0 < ours.figures.card_precision <= result.card_precision_ceiling
 
 
+def test_earlier_weeks_stand_beside_the_tested_one(folder: Path) -> None:
+    """A week's figures are those of a scorecard of that week alone, and the mean is theirs."""
+    both = run_scorecard(folder, day(21), earlier_weeks=1, seeds=(1,), configuration=SMALL)
+    alone = run_scorecard(folder, day(14), seeds=(1,), configuration=SMALL)
+    assert [row.test_start for row in both.weeks] == [day(14), day(21)]
+    assert both.weeks[:1] == alone.weeks
+    assert both.weeks[1].figures == both.models[-1].figures
+    assert both.mean_of_weeks is not None
+    assert both.mean_of_weeks.average_precision == pytest.approx(
+        sum(row.figures.average_precision for row in both.weeks) / 2
+    )
+    text = io.StringIO()
+    print_scorecard(both, Console(file=text, width=120))
+    assert "mean of 2 weeks" in text.getvalue()
+
+
 def test_the_result_survives_json_with_finite_numbers(result: ScorecardResult) -> None:
     """What is written can be read back, and holds no NaN."""
     text = result.model_dump_json()
@@ -98,6 +114,10 @@ def test_bad_arguments_are_refused(folder: Path) -> None:
         run_scorecard(folder, day(20), 3, seeds=())
     with pytest.raises(InvalidSetting, match="test-days"):
         run_scorecard(folder, day(20), 0)
+    with pytest.raises(InvalidSetting, match="earlier-weeks"):
+        run_scorecard(folder, day(21), 3, earlier_weeks=1)
+    with pytest.raises(InvalidSetting, match="earlier-weeks"):
+        run_scorecard(folder, day(21), earlier_weeks=-1)
     with pytest.raises(InvalidFrame, match="must begin"):
         run_scorecard(folder, day(10), 3)
     with pytest.raises(InvalidFrame, match="missing"):
