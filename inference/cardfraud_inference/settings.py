@@ -105,7 +105,7 @@ class TransformerSettings(ServerSettings):
     predictor_host: Annotated[
         str,
         Field(
-            pattern=r"^[^/\s]*$",
+            pattern=r"^([^/:\s]+(:\d{1,5})?)?$",
             description="host or host:port of the predictor's REST port; of no use when fused.",
         ),
     ] = ""

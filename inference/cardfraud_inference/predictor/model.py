@@ -8,7 +8,6 @@ bundle's digest.
 from __future__ import annotations
 
 import asyncio
-import gc
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,9 +83,6 @@ class FraudPredictor(Model):  # type: ignore[misc]  # kserve is untyped
             "predictor", "", bundle.digest, "", signature.feature_set_digest
         ).set(1)
         _log.info("bundle verified", bundle=bundle.digest, origin=origin)
-        # What is loaded now stays; the collector need not look through it again and again.
-        gc.collect()
-        gc.freeze()
         self.ready = True
 
     async def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from dataclasses import dataclass, field
 
 import structlog
@@ -125,9 +124,6 @@ async def open_all(settings: TransformerSettings) -> Opened:
         opened.tasks.append(asyncio.create_task(follower.run(), name="policy"))
     event = "verified" if verified.origin is Origin.REGISTRY else "opened from the cache"
     _log.info(event, bundle=settings.bundle, policy=settings.policy, track=settings.track)
-    # What is loaded now stays; the collector need not look through it again and again.
-    gc.collect()
-    gc.freeze()
     return opened
 
 
