@@ -24,9 +24,9 @@ from cardfraud_pipelines.imbalance.result import ImbalanceResult, Probabilities,
 from cardfraud_pipelines.imbalance.summary import summarise
 from cardfraud_pipelines.imbalance.treatments import TREATMENTS
 from cardfraud_pipelines.scorecard.dataset import Dataset, read_dataset
+from cardfraud_pipelines.scorecard.figures import figures
 from cardfraud_pipelines.scorecard.own_features import own_features
 from cardfraud_pipelines.scorecard.protocol import Week, rows_with_known_labels, test_rows
-from cardfraud_pipelines.scorecard.figures import figures
 
 WARM_UP_DAYS: Final = 30
 CALIBRATION_DAYS: Final = 7
