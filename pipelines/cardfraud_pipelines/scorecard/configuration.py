@@ -2,6 +2,9 @@
 
 It was chosen on the test weeks that start on 2018-07-04, 07-11, 07-18 and 07-25 of the handbook's
 data, with no file of a later day opened, and committed before it was scored on any later week.
+When the features of fraud streaks came, learning rates of 0.02 to 0.05 with as many more trees, 15
+to 63 leaves, smaller shares of the features, and means of four seeds were tried again on these
+weeks; none moved the average precision by more than 0.001, so the parameters stayed.
 """
 
 import hashlib
