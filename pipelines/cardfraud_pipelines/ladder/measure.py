@@ -13,7 +13,7 @@ from cardfraud.contracts.policy import Decision, Policy
 from cardfraud.evaluation.card_precision import CardPrecision, card_precision
 from cardfraud.evaluation.classification import average_precision
 from cardfraud.scoring.assembly import Assembly, positions
-from cardfraud.scoring.decision import Verdict, decide
+from cardfraud.scoring.decision import Verdict, decide, rule_fields
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud_pipelines.ladder.requests import Asked
 from cardfraud_pipelines.ladder.result import CARDS_PER_DAY, LadderResult, RungFigures
@@ -104,11 +104,12 @@ def _answer(
     scores = None
     if rung.asks_model:
         scores = subject.scorer.score(vector if where is None else vector[:, where])
+    read = {name: assembly.values[name].tolist() for name in rule_fields(subject.policy)}
     verdicts = [
         decide(
             subject.policy,
             None if scores is None else float(scores[index]),
-            assembly.row(index),
+            {name: column[index] for name, column in read.items()},
             degraded=health.degraded,
         )
         for index, health in enumerate(assembly.health)
