@@ -15,7 +15,12 @@ from cardfraud_pipelines.demo import pictures
 from cardfraud_pipelines.demo.outcome import DemoOutcome, ModelRow
 from cardfraud_pipelines.demo.parity import TOLERANCE, Parity
 from cardfraud_pipelines.demo.plan import Span
-from cardfraud_pipelines.demo.sections import examples_section, ladder_section, verdicts
+from cardfraud_pipelines.demo.sections import (
+    examples_section,
+    ladder_section,
+    verdict_box,
+    verdicts,
+)
 
 
 def write_report(outcome: DemoOutcome, folder: Path) -> Path:
@@ -224,7 +229,6 @@ def _models(outcome: DemoOutcome, folder: Path) -> Markup:
                 page.Cell(f"{model.onnx_difference:.1e}", "n"),
             ]
         )
-    verdict = outcome.verdict
     return page.section(
         "Models and the gate",
         page.table(["model", *(page.Cell(text, "n") for text in headers)], rows),
@@ -242,13 +246,7 @@ def _models(outcome: DemoOutcome, folder: Path) -> Markup:
                     )
                 ]
             ),
-            page.box(
-                "The gate: passed, it may be served."
-                if verdict.passed
-                else "The gate: not passed.",
-                passed=verdict.passed,
-                checks=[(False, sentence) for sentence in verdict.reasons],
-            ),
+            page.stack(*(verdict_box(model) for model in outcome.models)),
         ),
         _link("The evaluation report", outcome.evaluation_report, folder),
     )

@@ -23,7 +23,7 @@ def examples_section(examples: tuple[Example, ...]) -> Markup:
         ),
         page.table(
             [
-                "transaction",
+                page.Cell("event time", "n"),
                 page.Cell("amount", "n"),
                 page.Cell("probability", "n"),
                 "decision",
@@ -39,7 +39,7 @@ def examples_section(examples: tuple[Example, ...]) -> Markup:
 def _example(one: Example) -> list[str | page.Cell]:
     right = one.fraud == (one.decision != Decision.APPROVE)
     return [
-        f"{one.transaction_id}, {one.moment:%d %b %H:%M}",
+        page.Cell(f"{one.moment:%d %b %H:%M}", "n"),
         page.number(one.amount, 2),
         page.Cell("not asked", "n") if one.probability is None else page.number(one.probability),
         one.decision,
@@ -56,8 +56,8 @@ def verdicts(models: tuple[ModelRow, ...]) -> Markup:
         verdict = model.verdict
         said = "passed" if verdict.passed else "rejected"
         against = "" if model.against is None else f", compared with the {model.against}"
-        name = model.algorithm.replace("_", " ")
-        parts.append(page.subsection(f"{name}: {said}{against}", page.check_table(verdict.checks)))
+        title = f"{model.algorithm}: {said}{against}".replace("_", " ")
+        parts.append(page.subsection(title, page.check_table(verdict.checks)))
     return page.section(
         "The gate's verdicts",
         page.note(
@@ -68,12 +68,24 @@ def verdicts(models: tuple[ModelRow, ...]) -> Markup:
     )
 
 
+def verdict_box(model: ModelRow) -> Markup:
+    """Whether one candidate passed, and what it failed."""
+    verdict = model.verdict
+    name = model.algorithm.replace("_", " ")
+    said = f"passed all {len(verdict.checks)} checks" if verdict.passed else "rejected"
+    served = ", and is served" if model.chosen else ""
+    return page.box(
+        f"{name[:1].upper()}{name[1:]} {said}{served}.",
+        passed=verdict.passed,
+        checks=[(False, sentence) for sentence in verdict.reasons],
+    )
+
+
 def ladder_section(ladder: LadderResult) -> Markup:
     """What is left of the ranking as parts go away."""
     headers = (
         "card precision@100",
         "lost",
-        "of the ceiling",
         "average precision",
         f"frauds on the day's {ladder.alert_budget_per_day} highest cards",
         "cards stopped a day",
@@ -110,7 +122,6 @@ def _rung(ladder: LadderResult, rung: RungFigures) -> list[str | page.Cell]:
         rung.name,
         page.number(rung.card_precision),
         page.Cell("" if whole else f"{ladder.lost(rung):.3f}", "n"),
-        page.Cell(f"{rung.share_of_ceiling:.0%}", "n"),
         page.number(rung.average_precision),
         page.Cell(f"{rung.recall_at_budget:.0%}", "n"),
         page.number(rung.alerts_per_day, 0),
