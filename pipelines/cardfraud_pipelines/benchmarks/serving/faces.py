@@ -11,7 +11,7 @@ import orjson
 
 from cardfraud_pipelines.benchmarks.serving.samples import Sample, Samples
 
-FaceName = Literal["baseline", "decision", "v1", "v2", "raw"]
+FaceName = Literal["baseline", "decision", "plain", "v1", "v2", "raw"]
 TOLERANCE: Final = 1e-5
 """Largest difference between an answer's probability and the estimator's."""
 MODEL: Final = "fraud"
@@ -66,6 +66,10 @@ class Face:
 
 def _named(sample: Sample, columns: tuple[str, ...]) -> Asked:
     return Asked(orjson.dumps(dict(zip(columns, sample.vector, strict=True))))
+
+
+def _features(sample: Sample, columns: tuple[str, ...]) -> Asked:
+    return Asked(orjson.dumps({"features": dict(zip(columns, sample.vector, strict=True))}))
 
 
 def _read_named(_: bytes, body: bytes) -> tuple[float, None]:
@@ -136,6 +140,7 @@ def _read_raw(_: bytes, body: bytes) -> tuple[float, None]:
 FACES: Final[Mapping[FaceName, Face]] = {
     "baseline": Face("/predict", _named, _read_named),
     "decision": Face(f"/v1/models/{MODEL}:predict", _transaction, _read_decision),
+    "plain": Face("/predict", _features, _read_named),
     "v1": Face(f"/v1/models/{MODEL}:predict", _row, _read_row),
     "v2": Face(f"/v2/models/{MODEL}/infer", _tensor_as_json, _read_tensor_as_json),
     "raw": Face(f"/v2/models/{MODEL}/infer", _raw, _read_raw, _raw_headers),

@@ -27,11 +27,11 @@ def _costs(result: ServingResult) -> Table:
     table = _table("server", "conn.", "req/s", "p50", "p99", "CPU", "ratio", "Redis", "load", "MiB")
     table.title = f"Serving side by side: {result.model}"
     libraries = ", ".join(f"{name} {number}" for name, number in result.versions.items())
-    budgets = ", ".join(f"{name} {ratio:.0f}" for name, ratio in RATIO_BUDGETS.items())
+    budgets = {f"{name.split()[0]} {ratio:.0f}": None for name, ratio in RATIO_BUDGETS.items()}
     table.caption = (
         f"Times in ms, processor time for one request: CPU of the server's own processes, beside "
         f"it Redis and the load tool. Ratio: requests per processor second over the baseline's "
-        f"({libraries}), at least {budgets}. "
+        f"({libraries}), at least {', '.join(budgets)}. "
         f"The prediction log wrote {result.log_share:.2%} of its rows."
     )
     for cost in result.costs:
@@ -99,5 +99,6 @@ def _stores(result: ServingResult) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, justify="left" if column in {"server", "stage"} else "right")
+        name = column in {"server", "stage"}
+        table.add_column(column, justify="left" if name else "right", no_wrap=name)
     return table

@@ -15,6 +15,7 @@ BUDGETED_CONNECTIONS: Final = (1, 4, 16)
 RATIO_BUDGETS: Final[Mapping[str, float]] = {
     SPLIT: 5.0,
     FUSED: 8.0,
+    f"{PREDICTOR} plain": 15.0,
     f"{PREDICTOR} v1": 15.0,
     f"{PREDICTOR} v2": 15.0,
     f"{PREDICTOR} raw": 15.0,
@@ -32,8 +33,8 @@ class LoadCost(_Result):
     """One server under as much load as some connections give.
 
     Attributes:
-        server: its name, and for a predictor the protocol: v1, v2 (JSON) or raw (v2 with binary
-            tensors).
+        server: its name, and for a predictor the face: plain (``POST /predict``, as the baseline
+            has it), v1, v2 (JSON) or raw (v2 with binary tensors).
         connections: each with one request on its way.
         requests: answered, every one of them rightly.
         rate: requests per second.

@@ -21,6 +21,7 @@ from cardfraud_pipelines.local.ports import LOOPBACK
 UNBATCHED: Final = f"{FUSED} unbatched"
 """The fused server with micro-batching off."""
 PREDICTOR_FACES: Final[Mapping[str, FaceName]] = {
+    f"{PREDICTOR} plain": "plain",
     f"{PREDICTOR} v1": "v1",
     f"{PREDICTOR} v2": "v2",
     f"{PREDICTOR} raw": "raw",
