@@ -160,9 +160,11 @@ def test_one_other_transaction_ends_a_streak() -> None:
     assert streak(rows, found_on(7, 1, 2), 11) == (8, 0, 0, 0)
 
 
-def test_a_fraud_that_shares_its_day_with_another_transaction_is_in_no_streak() -> None:
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_fraud_that_shares_its_day_with_another_transaction_is_in_no_streak(place: int) -> None:
     """Within a day there is no before and after: the whole day counts as the honest one's."""
-    rows = [*paid_on(0, 1, 2), Payment("honest", START + DAY + HOUR, "a", "x", 100)]
+    rows = paid_on(0, 1, 2)
+    rows.insert(place, Payment("honest", START + DAY + HOUR, "a", "x", 100))
     assert streak(rows, found_on(7, 0, 1, 2), 10) == (9, 1, 8, 100)
 
 
