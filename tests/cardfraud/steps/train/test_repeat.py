@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from cardfraud.adapters.candidates import candidate_key, read_candidate_file
 from cardfraud.adapters.feature_store import FeatureStore
@@ -22,6 +23,7 @@ from cardfraud.steps.train import provenance
 from cardfraud.steps.train.differences import Difference
 from cardfraud.steps.train.repeat import Repetition, configuration, repeat
 from cardfraud.steps.train.step import run as train
+from cardfraud_pipelines.cli import app
 from cardfraud_pipelines.local import Endpoints
 from tests.support.cards import DAYS, FIRST_DAY, cards
 from tests.support.feature_stores import feature_store
@@ -31,6 +33,8 @@ from tests.support.training import config
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 LABELS = keys.partition(keys.RAW_LABELS, FIRST_DAY + timedelta(days=3))
+
+DAY = keys.partition(keys.VALIDATED_TRANSACTIONS, FIRST_DAY + timedelta(days=3))
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +171,31 @@ def test_data_that_are_gone_are_named_and_nothing_is_repeated(
     assert result.failure is not None
     assert "no validated transactions" in result.failure
     assert {key: named(result)[key].found for key in days} == dict.fromkeys(days, "absent")
+
+
+def test_the_command_says_it_and_exits_with_it(
+    store: ObjectStore,
+    features: FeatureStore,
+    candidate: Candidate,
+    tracked: Endpoints,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``cardfraud repeat RUN`` exits with 0 for the same bytes, with 1 when the data are gone."""
+    project = features.settings.project
+    for name, value in tracked.settings_environment(feast_project=project).items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(app, ["repeat", candidate.run_id])
+    assert done.exit_code == 0, done.output
+    assert f"Same bytes: sha256-{candidate.files['model.onnx']}" in done.output
+    before = store.get(DAY)
+    store.put(DAY, before[: len(before) // 2])
+    try:
+        failed = CliRunner().invoke(app, ["repeat", candidate.run_id])
+    finally:
+        store.put(DAY, before)
+    assert failed.exit_code == 1
+    assert "Not repeated" in failed.output
+    assert DAY in failed.output.replace("\n", "")
 
 
 def test_the_configuration_of_a_run_can_be_read_from_its_record(
