@@ -10,11 +10,11 @@ from typing import Final
 
 import structlog
 
-from cardfraud.adapters.bundles import load_policy
+from cardfraud.adapters.bundle_cache import BundleCache, cached_policy, cached_tracks
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import read_tracks
 from cardfraud.contracts.policy import Policy
-from cardfraud.contracts.tracks import TrackName
+from cardfraud.contracts.tracks import TrackName, Tracks
 from cardfraud.errors import CardfraudError, NotFound
 from cardfraud.scoring.decision import check_rules
 from cardfraud_inference.telemetry import metrics
@@ -54,6 +54,7 @@ class PolicyFollower:
         fields: Collection[str],
         adopt: Adopt,
         seconds: float,
+        cache: BundleCache | None = None,
     ) -> None:
         """Keep the settings.
 
@@ -64,6 +65,8 @@ class PolicyFollower:
             fields: names of the values that rules may read.
             adopt: gets each new policy; not awaited, so that no request sees half of a change.
             seconds: between two looks.
+            cache: where what was found is kept, so that a server which starts while the object
+                store is gone decides by the policy that was followed last.
         """
         settings = store.settings
         quick = {
@@ -72,6 +75,8 @@ class PolicyFollower:
             "read_timeout_s": min(settings.read_timeout_s, LONGEST_ANSWER_S),
         }
         self._store = ObjectStore(settings.model_copy(update=quick))
+        self._cache = cache
+        self._looked = False
         self._place, self._fields, self._adopt, self._seconds = place, fields, adopt, seconds
         self.policy = policy
         self._trouble: str | None = None
@@ -110,15 +115,28 @@ class PolicyFollower:
             CardfraudError: what the tracks name cannot be read, or not be applied here.
         """
         try:
-            tracks = read_tracks(self._store, self._place.model).tracks
+            tracks = self._tracks()
         except NotFound:
             return None  # nothing was deployed: this server was started by hand
         own = tracks.tracks.get(self._place.track)
         if own is None or own.bundle != self._place.bundle or own.policy == self.policy:
             return None
-        policy = load_policy(self._store, self._place.model, own.policy)
+        policy, _ = cached_policy(self._store, self._place.model, own.policy, self._cache)
         check_rules(policy, self._fields)
+        if self._cache is not None:  # so that a restart finds what decides now
+            cached_tracks(self._store, self._place.model, self._cache)
         return policy, own.policy
+
+    def _tracks(self) -> Tracks:
+        """Read the tracks: at the first look from the cache, too, later from the store alone.
+
+        A store that goes away later changes nothing, and each look that fails is counted.
+        """
+        if self._looked or self._cache is None:
+            return read_tracks(self._store, self._place.model).tracks
+        tracks, _ = cached_tracks(self._store, self._place.model, self._cache)
+        self._looked = True
+        return tracks
 
     def _failed(self, error: Exception) -> None:
         metrics.POLICY_REFRESH_ERRORS.labels(type(error).__name__).inc()

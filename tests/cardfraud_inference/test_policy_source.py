@@ -3,11 +3,13 @@ import dataclasses
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from cardfraud.adapters.bundle_cache import BundleCache
 from cardfraud.adapters.bundles import publish_bundle, publish_policy
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import update_tracks
@@ -76,7 +78,9 @@ Adopted = list[tuple[Policy, str]]
 
 
 @asynccontextmanager
-async def _following(registry: Registry, adopted: Adopted) -> AsyncIterator[PolicyFollower]:
+async def _following(
+    registry: Registry, adopted: Adopted, cache: BundleCache | None = None
+) -> AsyncIterator[PolicyFollower]:
     follower = PolicyFollower(
         registry.behind,
         Place("fraud", "stable", registry.bundle),
@@ -84,6 +88,7 @@ async def _following(registry: Registry, adopted: Adopted) -> AsyncIterator[Poli
         fields=FEATURE_NAMES,
         adopt=lambda policy, digest: adopted.append((policy, digest)),
         seconds=0.02,
+        cache=cache,
     )
     task = asyncio.create_task(follower.run())
     try:
@@ -101,13 +106,15 @@ async def _until(done: Callable[[], bool]) -> None:
 
 
 def _follow(
-    registry: Registry, story: Callable[[Adopted, PolicyFollower], Awaitable[None]]
+    registry: Registry,
+    story: Callable[[Adopted, PolicyFollower], Awaitable[None]],
+    cache: BundleCache | None = None,
 ) -> Adopted:
     """Let a follower run while a story is told; return what it handed over."""
     adopted: Adopted = []
 
     async def whole() -> None:
-        async with _following(registry, adopted) as follower:
+        async with _following(registry, adopted, cache) as follower:
             await story(adopted, follower)
 
     asyncio.run(whole())
@@ -234,6 +241,27 @@ def test_a_store_that_is_gone_and_comes_back_is_outlived(registry: Registry) -> 
     with capture_logs() as logs:
         assert _follow(registry, story) == [(OTHER, other)]
     assert len([one for one in logs if one["log_level"] == "warning"]) == 1
+
+
+def test_a_restart_while_the_store_is_gone_finds_what_decided_last(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """The policy that was followed, not the one in the settings; what fails later is counted."""
+    other = publish_policy(registry.store, "fraud", OTHER)
+    registry.name(POLICY.digest)
+
+    async def followed(adopted: Adopted, follower: PolicyFollower) -> None:
+        registry.name(other)
+        await _until(lambda: follower.policy == other)
+
+    assert _follow(registry, followed, BundleCache(tmp_path)) == [(OTHER, other)]
+    registry.link.break_(Fault.REFUSE)
+    before = _errors("Unavailable")
+
+    async def restarted(adopted: Adopted, follower: PolicyFollower) -> None:
+        await _until(lambda: follower.policy == other and _errors("Unavailable") > before)
+
+    assert _follow(registry, restarted, BundleCache(tmp_path)) == [(OTHER, other)]
 
 
 def test_nobody_waits_for_a_look(registry: Registry) -> None:

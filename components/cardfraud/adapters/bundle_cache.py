@@ -32,7 +32,7 @@ from cardfraud.adapters.bundles import (
 )
 from cardfraud.adapters.documents import check_digest, check_name, encode, parse
 from cardfraud.adapters.local_copies import LocalCopies
-from cardfraud.adapters.object_store import ObjectStore, StoredObject
+from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings, StoredObject
 from cardfraud.contracts import keys
 from cardfraud.contracts.bundle import MANIFEST_FILE
 from cardfraud.contracts.digests import content_address
@@ -44,6 +44,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 TRACKS_FILE: Final = "tracks.json"
 _OBJECT_FILE: Final = "object"
+_PATIENCE_S: Final = 5.0
 
 _Loaded = TypeVar("_Loaded")
 
@@ -78,6 +79,18 @@ class BundleCache:
             self.copies.prune(group, keep or self._keep)
         except OSError as error:
             _log.warning("cache_not_refreshed", what=f"{group}/{digest}", reason=str(error))
+
+
+def start_settings(settings: ObjectStoreSettings, cache: BundleCache | None) -> ObjectStoreSettings:
+    """Return how a server asks the object store at its start: with a cache, not for minutes.
+
+    An endpoint that takes connections and never answers would hold up every read for as long as
+    all attempts take.
+    """
+    if cache is None:
+        return settings
+    quick = {"attempts": 1, "read_timeout_s": min(settings.read_timeout_s, _PATIENCE_S)}
+    return settings.model_copy(update=quick)
 
 
 def cached_bundle(

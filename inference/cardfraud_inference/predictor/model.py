@@ -16,7 +16,7 @@ import structlog
 from kserve import InferRequest, InferResponse, Model
 from numpy.typing import NDArray
 
-from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_bundle
+from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_bundle, start_settings
 from cardfraud.adapters.bundles import Bundle, load_bundle_directory
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts.bundle import InputColumn
@@ -157,8 +157,8 @@ class FraudPredictor(Model):  # type: ignore[misc]  # kserve is untyped
             bundle = load_bundle_directory(settings.model_dir, digest=settings.bundle)
             return bundle, Origin.REGISTRY
         assert settings.bundle is not None  # noqa: S101 (the settings see to one of the two)
-        objects = ObjectStore(ObjectStoreSettings())
         cache = None if settings.cache_dir is None else BundleCache(settings.cache_dir)
+        objects = ObjectStore(start_settings(ObjectStoreSettings(), cache))
         return cached_bundle(objects, settings.model_name, settings.bundle, cache)
 
 

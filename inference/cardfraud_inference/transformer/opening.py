@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from cardfraud.adapters.bundle_cache import BundleCache, Origin
+from cardfraud.adapters.bundle_cache import BundleCache, Origin, start_settings
 from cardfraud.adapters.feature_store import FeatureStore, FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts.bundle import Signature
@@ -82,8 +82,9 @@ async def open_all(settings: TransformerSettings) -> Opened:
     """
     objects = ObjectStore(ObjectStoreSettings())
     cache = None if settings.cache_dir is None else BundleCache(settings.cache_dir)
-    features = FeatureStore(FeatureStoreSettings(), ObjectStoreSettings(), cache=cache)
-    verified = verify(settings, objects, features, cache)
+    at_start = start_settings(objects.settings, cache)
+    features = FeatureStore(FeatureStoreSettings(), at_start, cache=cache)
+    verified = verify(settings, ObjectStore(at_start), features, cache)
     # The first read connects and compiles; a request that paid for it would miss its deadline.
     await features.read_online_async(["-"], ["-"])
     served, signature = verified.served, verified.bundle.signature
@@ -120,6 +121,7 @@ async def open_all(settings: TransformerSettings) -> Opened:
             fields=FEATURE_NAMES,
             adopt=opened.adopt,
             seconds=settings.policy_refresh_s,
+            cache=cache,
         )
         opened.tasks.append(asyncio.create_task(follower.run(), name="policy"))
     event = "verified" if verified.origin is Origin.REGISTRY else "opened from the cache"

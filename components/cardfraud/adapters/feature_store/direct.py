@@ -73,7 +73,8 @@ class DirectReader:
         """
         project = self._project
         with translated(self._part):
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipe: Any = pipeline  # its stubs want texts where the protocol takes bytes
                 for user, merchant in zip(user_ids, merchant_ids, strict=True):
                     pipe.hmget(self._user_prefix + tail(user) + project, self._user_fields)
                     pipe.hget(
