@@ -146,6 +146,7 @@ def test_the_books_week_meets_its_figures_and_our_targets(handbook: Path, tmp_pa
     ours = result.models[-1]
     assert result.configuration_digest == CONFIGURATION.digest
     assert len(ours.runs) == 3
-    assert ours.figures.average_precision >= 0.70
+    assert ours.figures.average_precision >= 0.74
     assert ours.figures.auc_roc >= 0.87
-    assert ours.figures.share_of_ceiling >= 0.70
+    assert ours.figures.share_of_ceiling >= 0.73
+    assert result.earlier_looks is not None
