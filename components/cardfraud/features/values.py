@@ -120,9 +120,8 @@ class MerchantAggregates:
 
 def _ratio(numerator: Float | Int, denominator: Float | Int) -> Float:
     """Divide; where the denominator is 0 there is no value, which is NaN."""
-    top = np.asarray(numerator, dtype=np.float64)
-    bottom = np.asarray(denominator, dtype=np.float64)
-    return np.divide(top, bottom, out=np.full_like(bottom, np.nan), where=bottom != 0)
+    # A division by NaN is NaN and warns of nothing; masked division takes twice as long.
+    return np.true_divide(numerator, np.where(denominator != 0, denominator, np.nan))
 
 
 def _mean(window: Window) -> Float:

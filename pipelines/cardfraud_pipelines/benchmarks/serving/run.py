@@ -15,6 +15,7 @@ from cardfraud_pipelines.benchmarks.serving.ground import Ground, prepared
 from cardfraud_pipelines.benchmarks.serving.processes import resident_mib
 from cardfraud_pipelines.benchmarks.serving.result import (
     BASELINE,
+    BUDGETED_CONNECTIONS,
     LoadCost,
     PacedCost,
     ServingResult,
@@ -142,8 +143,10 @@ def _cost(name: str, connections: int, window: Window, baseline_cpu_ms: float) -
 def _paced(
     ground: Ground, target: Target, costs: tuple[LoadCost, ...], extent: Extent
 ) -> PacedCost:
-    """Load a server at half of the largest rate that it reached."""
-    best = max((one for one in costs if one.server == target.name), key=lambda one: one.rate)
+    """Load a server at half of the largest rate that it reached within the budgeted connections."""
+    own = [one for one in costs if one.server == target.name]
+    budgeted = [one for one in own if one.connections in BUDGETED_CONNECTIONS] or own
+    best = max(budgeted, key=lambda one: one.rate)
     window = ground.meter.measure(
         target,
         connections=best.connections,
