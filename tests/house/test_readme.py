@@ -15,12 +15,12 @@ from tests.house.repository import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def step_by_step() -> tuple[list[str], list[str]]:
-    """Both blocks of the section that runs the steps by hand: the stack's shell and the other."""
+def step_by_step() -> list[list[str]]:
+    """Blocks of the section that runs the steps by hand: the stack, the steps, the policy."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.split("## Step by step")[1].split("\n## ")[0]
-    first, second = re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
-    return first.splitlines(), second.splitlines()
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    return [block.splitlines() for block in blocks]
 
 
 @contextmanager
@@ -41,9 +41,9 @@ def running(command: str, until: str, folder: Path, log: Path) -> Iterator[str]:
 
 
 def test_the_steps_of_the_readme_end_in_a_served_decision(tmp_path: Path) -> None:
-    """The commands of the section, run as they stand, lead from nothing to an answer."""
+    """The commands of the section, run as they stand, lead from nothing to an answer and beyond."""
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    prepare, steps = step_by_step()
+    prepare, steps, afterwards = step_by_step()
     assert prepare[0] == "make environments"
     assert prepare[-1] == ".venv/bin/cardfraud stack"
     assert steps[-1].startswith(".venv/bin/cardfraud serve")
@@ -79,6 +79,16 @@ def test_the_steps_of_the_readme_end_in_a_served_decision(tmp_path: Path) -> Non
             with urllib.request.urlopen(request, timeout=10) as answer:
                 (prediction,) = json.load(answer)["predictions"]
 
+        for command in afterwards[1:]:
+            done = subprocess.run(
+                ["bash", "-c", f"{afterwards[0]} && {command}"],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    assert "1 row" in done.stdout  # the decision that was asked for above, replayed
     assert 0 < prediction["probability"] < 1
     assert prediction["features"]["missing"] == []
     assert prediction["features"]["degraded"] is False

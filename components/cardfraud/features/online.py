@@ -132,7 +132,8 @@ def _merged_days(state: UserState, today: int) -> tuple[list[int], list[list[int
     for half, first in ((state.history, oldest), (state.stream, state.watermark_day)):
         if half is not None:
             tiles = _run(half.days, max(first, oldest) - half.base_day, today - half.base_day)
-            days += [half.base_day + offset for offset in tiles["offset"].tolist()]
+            base = half.base_day
+            days += [base + offset for offset in tiles["offset"].tolist()]
             for field, name in zip(fields, _DAY_FIELDS, strict=True):
                 field.extend(tiles[name].tolist())
     return days, fields

@@ -48,9 +48,9 @@ _log = structlog.stdlib.get_logger(__name__)
 INLINE_ROWS: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
-    """A request on its way.
+    """A request on its way; each phase adds what it found.
 
     Attributes:
         request: of v2 or gRPC; None for v1.
@@ -175,7 +175,8 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
                 rows = await self.opened.states.read(work.fresh)
             with metrics.stage("assemble"):
                 assembly = await _assembled(work.fresh, rows)
-            return replace(work, assembly=self._by_clock(work, assembly), stored=rows is not None)
+            work.assembly, work.stored = self._by_clock(work, assembly), rows is not None
+            return work
 
     async def predict(
         self,
@@ -195,7 +196,7 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             vector = payload.served.vector(payload.assembly)
             try:
                 with metrics.stage("predict"):
-                    scores = await self.opened.model.score(vector, current().headers)
+                    payload.scores = await self.opened.model.score(vector, current().headers)
             except PredictorFailed as error:
                 metrics.PREDICTOR_ERRORS.labels(error.kind).inc()
                 _log.warning("predictor failed", kind=error.kind, reason=error.reason)
@@ -203,8 +204,7 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
                 if policy.when_predictor_fails is WhenPredictorFails.UNAVAILABLE:
                     metrics.RUNG.labels("unavailable").inc(len(payload.fresh))
                     raise
-                return payload
-            return replace(payload, scores=scores)
+            return payload
 
     async def postprocess(
         self,
