@@ -76,7 +76,9 @@ class PolicyFollower:
         }
         self._store = ObjectStore(settings.model_copy(update=quick))
         self._cache = cache
-        self._looked = False
+        self.looked = asyncio.Event()
+        """Set after the first look, whatever came of it."""
+        self._read_once = False
         self._place, self._fields, self._adopt, self._seconds = place, fields, adopt, seconds
         self.policy = policy
         self._trouble: str | None = None
@@ -87,6 +89,7 @@ class PolicyFollower:
         try:
             while True:
                 await self._look(thread)
+                self.looked.set()
                 await asyncio.sleep(self._seconds)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
@@ -132,10 +135,10 @@ class PolicyFollower:
 
         A store that goes away later changes nothing, and each look that fails is counted.
         """
-        if self._looked or self._cache is None:
+        if self._read_once or self._cache is None:
             return read_tracks(self._store, self._place.model).tracks
         tracks, _ = cached_tracks(self._store, self._place.model, self._cache)
-        self._looked = True
+        self._read_once = True
         return tracks
 
     def _failed(self, error: Exception) -> None:

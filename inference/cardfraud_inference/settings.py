@@ -31,7 +31,9 @@ class ServerSettings(BaseSettings):
     host: Annotated[str, Field(description="Address to listen on; 0.0.0.0 inside a container.")] = (
         "127.0.0.1"
     )
-    http_port: Annotated[Port, Field(description="Port of REST v1, v2 and /metrics.")] = 8080
+    http_port: Annotated[
+        Port, Field(description="Port of REST v1, v2, the plain face and /metrics.")
+    ] = 8080
     grpc_port: Annotated[Port, Field(description="Port of gRPC (Open Inference Protocol).")] = 8081
     enable_grpc: Annotated[bool, Field(description="Whether to listen for gRPC.")] = True
     workers: Annotated[
@@ -48,7 +50,9 @@ class ServerSettings(BaseSettings):
         Path | None,
         Field(description="Folder of verified copies, for a start without the object store."),
     ] = None
-    access_log: Annotated[bool, Field(description="Whether each request gets a line.")] = True
+    access_log: Annotated[
+        bool, Field(description="Whether each REST request to a model gets a line.")
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least level logged.")
     ] = "info"
@@ -121,7 +125,8 @@ class TransformerSettings(ServerSettings):
     predictor_timeout_s: Annotated[
         Seconds,
         Field(
-            description="Seconds for the predictor, up to 100 rows; more get more in proportion."
+            description="Seconds for the predictor, up to 100 rows; more get more in proportion. "
+            "Of no use when fused."
         ),
     ] = 0.2
     features_timeout_s: Annotated[

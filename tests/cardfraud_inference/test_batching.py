@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cardfraud.errors import Unavailable
 from cardfraud_inference.transformer.batching import MicroBatcher
 
 Work = Callable[[list[int]], Awaitable[Sequence[Any]]]
@@ -62,21 +63,24 @@ def test_a_batch_holds_so_many_items_and_no_more() -> None:
 
 
 def test_an_error_is_for_the_batch_that_failed() -> None:
-    """Its callers get the error; what comes afterwards is answered."""
+    """All of its callers get the error; the batch before it and what comes later are answered."""
 
     async def run() -> None:
-        failing = True
+        gate = asyncio.Event()
 
         async def work(items: list[int]) -> list[int]:
-            await asyncio.sleep(0)
-            if failing:
+            await gate.wait()
+            if 1 in items:
                 raise ConnectionError("away")
             return items
 
         batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
-        results = await asyncio.gather(batcher([1]), batcher([2]), return_exceptions=True)
-        assert [type(result) for result in results] == [ConnectionError, ConnectionError]
-        failing = False
+        calls = [asyncio.create_task(batcher([item])) for item in (0, 1, 2)]
+        await asyncio.sleep(0)
+        gate.set()
+        first, *joined = await asyncio.gather(*calls, return_exceptions=True)
+        assert first == [0]
+        assert [type(result) for result in joined] == [ConnectionError, ConnectionError]
         assert await batcher([3]) == [3]
 
     asyncio.run(run())
@@ -136,15 +140,43 @@ def test_too_few_results_are_nobodys_answer() -> None:
     asyncio.run(run())
 
 
+def test_a_batch_that_nobody_waits_for_frees_its_place() -> None:
+    """All callers of a stalled batch give up: the next one is not behind it."""
+
+    async def run() -> None:
+        stalled = asyncio.Event()
+        ended: list[int] = []
+
+        async def work(items: list[int]) -> list[int]:
+            if items[0] < 10:
+                try:
+                    await stalled.wait()
+                finally:
+                    ended.extend(items)
+            return items
+
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
+        first = asyncio.create_task(batcher([1]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        first.cancel()
+        async with asyncio.timeout(30):
+            assert await batcher([10]) == [10]
+        assert ended == [1]
+
+    asyncio.run(run())
+
+
 def test_closing_ends_those_that_wait() -> None:
-    """Nobody waits for an answer that cannot come any more."""
+    """Nobody waits for an answer that cannot come any more: each gets an error that says so."""
 
     async def run() -> None:
         batcher: MicroBatcher[int, int] = MicroBatcher(Slow(), under_way=1, most=10)
         calls = [asyncio.create_task(batcher([item])) for item in range(3)]
         await asyncio.sleep(0)
         await batcher.close()
-        ended = await asyncio.gather(*calls, return_exceptions=True)
-        assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+        async with asyncio.timeout(30):
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(one) for one in ended] == [Unavailable] * 3
 
     asyncio.run(run())

@@ -230,4 +230,5 @@ def test_another_method_is_refused(both: Both, method: str, path: str) -> None:
     """405, with the error's usual body."""
     response = httpx.request(method, both.fused.url + path, timeout=30)
     assert response.status_code == 405
+    assert response.headers["allow"] == ("GET" if path == "/health" else "POST")
     assert response.json()["request_id"] == response.headers["x-request-id"]

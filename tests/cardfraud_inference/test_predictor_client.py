@@ -71,7 +71,7 @@ def test_every_way_to_fail_has_its_kind(serving: Serving) -> None:
 
 
 @contextmanager
-def answering(scores: bytes, **changes: object) -> Iterator[str]:
+def answering(scores: bytes, length: str | None = None, **changes: object) -> Iterator[str]:
     """Serve one fixed answer, in the predictor's form, on a port; yield its address."""
     output = {"name": "probability", "datatype": "FP32", "shape": [len(ROWS)]} | changes
     head = json.dumps({"model_version": "v", "outputs": [output]}).encode()
@@ -80,7 +80,7 @@ def answering(scores: bytes, **changes: object) -> Iterator[str]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(200)
-            self.send_header(JSON_LENGTH, str(len(head)))
+            self.send_header(JSON_LENGTH, str(len(head)) if length is None else length)
             self.send_header("content-length", str(len(head + scores)))
             self.end_headers()
             self.wfile.write(head + scores)
@@ -115,7 +115,15 @@ def raw_scores(last: float) -> bytes:
 )
 def test_what_is_no_probability_is_no_answer(scores: bytes, changes: dict[str, object]) -> None:
     """Scores out of [0, 1], too few, or of another output count as a failed predictor."""
-    with answering(scores, **changes) as host, pytest.raises(PredictorFailed) as caught:
+    with answering(scores, None, **changes) as host, pytest.raises(PredictorFailed) as caught:
+        asked(host, version="v")
+    assert caught.value.kind == "answer"
+
+
+@pytest.mark.parametrize("length", ["x", "-5", "99999999", ""])
+def test_a_header_that_says_nothing_is_no_answer(length: str) -> None:
+    """Where the scores begin cannot be told: a failed predictor, and no other error."""
+    with answering(raw_scores(0.5), length) as host, pytest.raises(PredictorFailed) as caught:
         asked(host, version="v")
     assert caught.value.kind == "answer"
 

@@ -85,9 +85,9 @@ def start_settings(settings: ObjectStoreSettings, cache: BundleCache | None) -> 
     """Return how a server asks the object store at its start: with a cache, not for minutes.
 
     An endpoint that takes connections and never answers would hold up every read for as long as
-    all attempts take.
+    all attempts take. Where the cache is still empty, patience is all there is.
     """
-    if cache is None:
+    if cache is None or not cache.copies.filled():
         return settings
     quick = {"attempts": 1, "read_timeout_s": min(settings.read_timeout_s, _PATIENCE_S)}
     return settings.model_copy(update=quick)

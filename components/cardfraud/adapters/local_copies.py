@@ -40,6 +40,13 @@ class LocalCopies:
         """Where a copy is, or would be."""
         return self.folder / group / digest
 
+    def filled(self) -> bool:
+        """Whether there is anything at all in the folder."""
+        try:
+            return next(self.folder.iterdir(), None) is not None
+        except OSError:
+            return False
+
     def digests(self, group: str) -> list[str]:
         """Digests of the copies of a group, the one used last first."""
         try:

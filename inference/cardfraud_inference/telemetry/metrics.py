@@ -31,10 +31,14 @@ STAGE_MILLISECONDS: Final = Histogram(
 )
 REQUESTS: Final = Counter(
     "cardfraud_requests_total",
-    "Requests by protocol (v1, v2, grpc, other) and HTTP or gRPC status.",
+    "Requests by protocol (v1, v2, plain, grpc, other) and HTTP or gRPC status.",
     ["protocol", "status"],
 )
-INSTANCES: Final = Counter("cardfraud_instances_total", "Instances that were answered.")
+INSTANCES: Final = Counter(
+    "cardfraud_instances_total",
+    "Instances that were answered, repeated ones too; at a predictor, rows that were scored, those "
+    "for reasons too.",
+)
 DECISIONS: Final = Counter("cardfraud_decisions_total", "Decisions.", ["track", "decision"])
 SCORE: Final = Histogram(
     "cardfraud_score", "Probability of fraud of each instance.", ["track"], buckets=SCORES

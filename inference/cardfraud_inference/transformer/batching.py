@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from cardfraud.errors import Unavailable
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call(Generic[Item, Result]):
     items: Sequence[Item]
     answer: asyncio.Future[list[Result]]
@@ -26,8 +28,8 @@ class MicroBatcher(Generic[Item, Result]):
     """Joins concurrent calls of one coroutine function.
 
     A caller that gives up takes its rows along if they have not gone out yet; what has gone out
-    goes on, for the others. When a batch fails, each of its callers gets the error; a result that
-    is an error is for its own caller only.
+    goes on, for the others, and ends with the last of them. When a batch fails, each of its callers
+    gets the error; a result that is an error is for its own caller only.
     """
 
     def __init__(
@@ -58,16 +60,26 @@ class MicroBatcher(Generic[Item, Result]):
         else:
             call = _Call(items, asyncio.get_running_loop().create_future())
             self._waiting.append(call)
-        return await call.answer
+        try:
+            return await call.answer
+        except asyncio.CancelledError:
+            self._given_up(call)
+            raise
 
     async def close(self) -> None:
-        """End what is under way; its callers and those that wait are cancelled."""
+        """End what is under way; its callers and those that wait get an error."""
         for call in self._waiting:
-            call.answer.cancel()
+            _end(call.answer)
         self._waiting.clear()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _given_up(self, call: _Call[Item, Result]) -> None:
+        """End the batch of a call when nobody waits for it any more, so that its place is free."""
+        for task, calls in self._tasks.items():
+            if call in calls and all(one.answer.done() for one in calls):
+                task.cancel()
 
     def _start(self, calls: list[_Call[Item, Result]]) -> None:
         task = asyncio.create_task(self._run(calls))
@@ -76,7 +88,7 @@ class MicroBatcher(Generic[Item, Result]):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         for call in self._tasks.pop(task):
-            call.answer.cancel()  # does nothing unless the batch was ended, perhaps before it began
+            _end(call.answer)  # does nothing unless the batch was ended, perhaps before it began
         while self._waiting and len(self._tasks) < self._under_way:
             calls = self._next()
             if not calls:
@@ -114,6 +126,11 @@ class MicroBatcher(Generic[Item, Result]):
             position += len(call.items)
             if not call.answer.done():
                 _settle(call.answer, own)
+
+
+def _end(answer: asyncio.Future[list[Result]]) -> None:
+    if not answer.done():
+        answer.set_exception(Unavailable("server", "it is stopping"))
 
 
 def _settle(answer: asyncio.Future[list[Result]], own: Sequence[Result | Exception]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import Decision
@@ -24,6 +25,8 @@ from cardfraud_inference.telemetry import metrics
 from cardfraud_inference.transformer.predictor_client import PredictorFailed
 from cardfraud_inference.transformer.probabilities import Probabilities
 from cardfraud_inference.transport.request import current
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _APPROVE: Final = Decision.APPROVE
 
@@ -65,6 +68,9 @@ class Explanations:
             pass
         except PredictorFailed:
             kind = "error"
+        except Exception:  # noqa: BLE001 (whatever goes wrong here, the decision stands)
+            _log.exception("a decision could not be explained")
+            kind = "error"
         if done < len(wanted):
             metrics.UNEXPLAINED.labels(kind).inc(len(wanted) - done)
         return result
@@ -72,5 +78,5 @@ class Explanations:
     async def _ask(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities of all coalitions of K rows, [K, 2**G] float32."""
         asked = np.concatenate([self._explainer.coalitions(row) for row in rows])
-        scores = await self._model.score(asked, current().headers)
+        scores = await self._model.score_aside(asked, current().headers)
         return scores.reshape(len(rows), -1)

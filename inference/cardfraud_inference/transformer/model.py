@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cardfraud.adapters.feature_store import OnlineRow
 from cardfraud.contracts.bundle import InputColumn
 from cardfraud.contracts.policy import WhenPredictorFails
-from cardfraud.contracts.scoring import FeatureHealth, Prediction
+from cardfraud.contracts.scoring import MAX_INSTANCES, FeatureHealth, Prediction
 from cardfraud.contracts.transactions import Transaction
 from cardfraud.errors import Unavailable
 from cardfraud.scoring.assembly import Assembly, assemble, assemble_without_state
@@ -31,7 +31,7 @@ from cardfraud_inference.transformer.answers import (
     verdicts,
 )
 from cardfraud_inference.transformer.opening import Opened, open_all
-from cardfraud_inference.transformer.predictor_client import PredictorFailed
+from cardfraud_inference.transformer.predictor_client import PredictorFailed, within
 from cardfraud_inference.transformer.repeated import Claim, RepeatedAnswers
 from cardfraud_inference.transformer.requests import (
     OUTPUTS,
@@ -54,6 +54,7 @@ class Work:
 
     Attributes:
         request: of v2 or gRPC; None for v1.
+        opened: what it is answered with, however soon that is closed.
         claim: which of its transactions are answered anew, and how the others get their answer.
         fresh: those that are, N of them.
         served: model and policy that answer them, however soon there are others.
@@ -63,6 +64,7 @@ class Work:
     """
 
     request: InferRequest | None
+    opened: Opened
     claim: Claim
     fresh: list[Transaction]
     served: Served
@@ -79,6 +81,10 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         super().__init__(settings.model_name, return_response_headers=True)
         self._settings = settings
         self._repeated = RepeatedAnswers(settings.repeated_entries, settings.repeated_seconds)
+        # What the largest request may take before its answers are given up.
+        self._patience_s = settings.reasons_timeout_s + within(
+            settings.features_timeout_s + settings.predictor_timeout_s, MAX_INSTANCES
+        )
         self._opened: Opened | None = None
 
     @property
@@ -161,18 +167,20 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         with metrics.stage("parse"):
             transactions = read_transactions(payload)
             check_deployment(transactions, settings.currency, settings.clock)
+        opened = self.opened
         claim = self._repeated.claim(transactions)
         work = Work(
             request=payload if isinstance(payload, InferRequest) else None,
+            opened=opened,
             claim=claim,
             fresh=[transactions[position] for position in claim.fresh],
-            served=self.opened.served,
+            served=opened.served,
         )
         if not work.fresh:
             return work
         with self._forgotten_if_it_fails(work):
             with metrics.stage("features"):
-                rows = await self.opened.states.read(work.fresh)
+                rows = await opened.states.read(work.fresh)
             with metrics.stage("assemble"):
                 assembly = await _assembled(work.fresh, rows)
             work.assembly, work.stored = self._by_clock(work, assembly), rows is not None
@@ -196,7 +204,7 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             vector = payload.served.vector(payload.assembly)
             try:
                 with metrics.stage("predict"):
-                    payload.scores = await self.opened.model.score(vector, current().headers)
+                    payload.scores = await payload.opened.model.score(vector, current().headers)
             except PredictorFailed as error:
                 metrics.PREDICTOR_ERRORS.labels(error.kind).inc()
                 _log.warning("predictor failed", kind=error.kind, reason=error.reason)
@@ -218,7 +226,8 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             answered = await self._answered(result)
         if answered:  # before anything is waited for: others may get these answers already
             self._tell(result, answered)
-        answers = await _in_order(result.claim, answered)
+        answers = await self._in_order(result.claim, answered)
+        metrics.time_answer(current().milliseconds)
         served = result.served
         if response_headers is not None:
             response_headers["x-fraud-track"] = served.model.track
@@ -234,9 +243,10 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         decided = verdicts(work.served.policy, work.assembly, work.scores)
         for verdict in decided:
             metrics.count_rules(verdict)
-        if work.scores is not None and self.opened.explanations is not None:
+        explanations = work.opened.explanations
+        if work.scores is not None and explanations is not None:
             vector = work.served.vector(work.assembly)
-            decided = await self.opened.explanations.added(decided, work.assembly, vector)
+            decided = await explanations.added(decided, work.assembly, vector)
         answers = predictions(work.served, work.fresh, work.assembly, work.scores, decided)
         self._repeated.settle(work.claim, answers)
         return answers
@@ -244,12 +254,11 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
     def _tell(self, work: Work, answers: Sequence[Prediction]) -> None:
         context, track = current(), work.served.model.track
         milliseconds = context.milliseconds
-        metrics.time_answer(milliseconds)
         metrics.INSTANCES.inc(len(answers))
         for answer in answers:
             metrics.count_answer(track, answer, stored=work.stored)
         assert work.assembly is not None  # noqa: S101 (there are answers; for the type checker)
-        self.opened.prediction_log.add(
+        work.opened.prediction_log.add(
             for_the_log(
                 work.served,
                 work.fresh,
@@ -261,6 +270,29 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
                 latency_ms=milliseconds,
             )
         )
+
+    async def _in_order(self, claim: Claim, answered: Sequence[Prediction]) -> list[Prediction]:
+        """Return the answers to a whole request; those of others are waited for.
+
+        Raises:
+            Unavailable: another request, which had the same transaction first, takes too long.
+        """
+        own = dict(zip(claim.fresh, answered, strict=True))
+        others = len(claim.given) - len(own)
+        if not others:
+            return list(answered)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                answers = [
+                    # Shielded: whoever asked first goes on when somebody else stops waiting.
+                    own[position] if position in own else await asyncio.shield(answer)
+                    for position, answer in enumerate(claim.given)
+                ]
+        except TimeoutError as error:
+            raise Unavailable("answer", "the same transaction is still being answered") from error
+        metrics.REPEATED.inc(others)
+        metrics.INSTANCES.inc(others)
+        return answers
 
     def _by_clock(self, work: Work, assembly: Assembly) -> Assembly:
         """Mark what happened too long ago for a server whose clock is live."""
@@ -285,16 +317,6 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             )
             self._repeated.forget(work.fresh, work.claim, reason)
             raise
-
-
-async def _in_order(claim: Claim, answered: Sequence[Prediction]) -> list[Prediction]:
-    """Return the answers to a whole request; those of others are waited for."""
-    own = dict(zip(claim.fresh, answered, strict=True))
-    return [
-        # Shielded: whoever asked first goes on when somebody else stops waiting.
-        own[position] if position in own else await asyncio.shield(answer)
-        for position, answer in enumerate(claim.given)
-    ]
 
 
 async def _assembled(transactions: list[Transaction], rows: list[OnlineRow] | None) -> Assembly:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,7 +16,7 @@ from cardfraud.contracts.policy import Policy
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.scoring import contributions
 from cardfraud.scoring.session import OnnxScorer
-from cardfraud_inference.policy_source import Place, PolicyFollower
+from cardfraud_inference.policy_source import LONGEST_ANSWER_S, Place, PolicyFollower
 from cardfraud_inference.settings import TransformerSettings
 from cardfraud_inference.telemetry import metrics
 from cardfraud_inference.telemetry.prediction_log import PredictionLog
@@ -59,8 +60,8 @@ class Opened:
     def adopt(self, policy: Policy, digest: str) -> None:
         """Let another policy decide from now on; requests under way keep theirs."""
         before, self.served = self.served, self.served.under(policy, digest)
-        announce(before, 0)
-        announce(self.served, 1)
+        metrics.SERVING.remove(*labels_of(before))
+        metrics.SERVING.labels(*labels_of(self.served)).set(1)
 
     async def close(self) -> None:
         """Write the rest of the prediction log and close the connections."""
@@ -112,7 +113,7 @@ async def open_all(settings: TransformerSettings) -> Opened:
         drain_s=settings.prediction_log_drain_s,
     )
     metrics.OPENED_FROM.labels(verified.origin).set(1)
-    announce(served, 1)
+    metrics.SERVING.labels(*labels_of(served)).set(1)
     if settings.policy_refresh_s:
         follower = PolicyFollower(
             objects,
@@ -124,20 +125,23 @@ async def open_all(settings: TransformerSettings) -> Opened:
             cache=cache,
         )
         opened.tasks.append(asyncio.create_task(follower.run(), name="policy"))
+        # The policy that was followed last decides from the first answer on, if it can be had.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(follower.looked.wait(), LONGEST_ANSWER_S)
     event = "verified" if verified.origin is Origin.REGISTRY else "opened from the cache"
     _log.info(event, bundle=settings.bundle, policy=settings.policy, track=settings.track)
     return opened
 
 
-def announce(served: Served, value: int) -> None:
-    """Say in the metrics that something is served (1), or is no more (0)."""
-    metrics.SERVING.labels(
+def labels_of(served: Served) -> tuple[str, str, str, str, str]:
+    """Return the labels of what is served, for the metric that says so."""
+    return (
         "transformer",
         served.model.track,
         served.model.version,
         served.policy_version.version,
         served.feature_set,
-    ).set(value)
+    )
 
 
 def _model(settings: TransformerSettings, verified: Verified) -> Probabilities:

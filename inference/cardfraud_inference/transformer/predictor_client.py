@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from cardfraud.errors import Unavailable
-from cardfraud_inference.transformer.http_pool import HttpPool
+from cardfraud_inference.transformer.http_pool import Answer, HttpPool
 from cardfraud_inference.transport.tensors import JSON_LENGTH
 
 _ROWS_IN_TIME: Final = 100
@@ -31,7 +31,8 @@ class PredictorFailed(Unavailable):
     """The predictor gave no usable answer in time.
 
     Attributes:
-        kind: timeout, connection, status or answer; a label of the metric.
+        kind: timeout, connection, status, answer, version or, where it is fused, model; a label of
+            the metric.
     """
 
     def __init__(self, kind: str, reason: str) -> None:
@@ -82,20 +83,25 @@ class PredictorClient:
             "parameters": {"binary_data_size": len(raw)},
         }
         head = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
-        answer, json_length = await self._post(
+        answer = await self._post(
             head + raw,
             {**headers, JSON_LENGTH: str(len(head))},
             within(self._timeout_s, len(features)),
         )
         try:
-            scores = self._scores(answer, json_length, len(features))
+            json_length = int(answer.headers.get(JSON_LENGTH, len(answer.content)))
+            scores = self._scores(answer.content, json_length, len(features))
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise PredictorFailed("answer", f"it answers otherwise than agreed: {error}") from error
         return scores
 
-    async def _post(
-        self, body: bytes, headers: Mapping[str, str], timeout_s: float
-    ) -> tuple[bytes, int]:
+    async def score_aside(
+        self, features: NDArray[np.float32], headers: Mapping[str, str]
+    ) -> NDArray[np.float32]:
+        """Do the same for what may be given up; here it makes no difference."""
+        return await self.score(features, headers)
+
+    async def _post(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await self._pool.post(self._path, headers, body)
@@ -105,7 +111,7 @@ class PredictorClient:
             raise PredictorFailed("connection", type(error).__name__) from error
         if answer.status != 200:
             raise PredictorFailed("status", f"it answered {answer.status}")
-        return answer.content, int(answer.headers.get(JSON_LENGTH, len(answer.content)))
+        return answer
 
     def _scores(self, answer: bytes, json_length: int, rows: int) -> NDArray[np.float32]:
         head: dict[str, Any] = orjson.loads(answer[:json_length])

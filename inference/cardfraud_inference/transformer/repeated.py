@@ -20,7 +20,6 @@ from time import monotonic
 
 from cardfraud.contracts.scoring import Prediction
 from cardfraud.contracts.transactions import Transaction
-from cardfraud_inference.telemetry import metrics
 
 
 @dataclass(slots=True)
@@ -76,7 +75,6 @@ class RepeatedAnswers:
             given.append(kept.answer)
         while len(self._kept) > self._entries:
             self._kept.popitem(last=False)
-        metrics.REPEATED.inc(len(given) - len(fresh))
         return Claim(tuple(fresh), tuple(given))
 
     def settle(self, claim: Claim, answers: Sequence[Prediction]) -> None:

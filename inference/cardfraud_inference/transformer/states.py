@@ -19,7 +19,7 @@ from cardfraud_inference.transformer.predictor_client import within
 _log = structlog.stdlib.get_logger(__name__)
 
 UNDER_WAY: Final = 4
-"""Reads at the same time, before further ones are joined; as many connections are kept."""
+"""Reads at the same time, before further ones are joined."""
 
 Pair = tuple[str, str]
 
@@ -31,9 +31,10 @@ class StateReader:
         """Take the store; ``timeout_s`` is for one read, see :func:`within`."""
         self._store = store
         self._timeout_s = timeout_s
-        under_way = UNDER_WAY if micro_batch else MAX_INSTANCES
-        self._read: MicroBatcher[Pair, OnlineRow] = MicroBatcher(
-            self._together, under_way=under_way, most=MAX_INSTANCES
+        self._batcher: MicroBatcher[Pair, OnlineRow] | None = (
+            MicroBatcher(self._together, under_way=UNDER_WAY, most=MAX_INSTANCES)
+            if micro_batch
+            else None
         )
 
     async def read(self, transactions: Sequence[Transaction]) -> list[OnlineRow] | None:
@@ -41,7 +42,9 @@ class StateReader:
         pairs = [(one.user_id, one.merchant_id) for one in transactions]
         try:
             async with asyncio.timeout(within(self._timeout_s, len(pairs))):
-                return await self._read(pairs)
+                if self._batcher is not None:
+                    return await self._batcher(pairs)
+                return await self._store.read_online_async(*zip(*pairs, strict=True))
         except TimeoutError:
             kind = "timeout"
         except CardfraudError as error:
@@ -52,22 +55,12 @@ class StateReader:
 
     async def close(self) -> None:
         """End the reads and close the connections."""
-        await self._read.close()
+        if self._batcher is not None:
+            await self._batcher.close()
         await self._store.close_async()
 
-    async def _together(self, pairs: Sequence[Pair]) -> Sequence[OnlineRow | CardfraudError]:
+    async def _together(self, pairs: Sequence[Pair]) -> Sequence[OnlineRow | IntegrityError]:
         # A batch may not outlive its callers, or a store that hangs would hold its place for good.
+        # And one damaged state must not take the others along.
         async with asyncio.timeout(within(self._timeout_s, len(pairs))):
-            try:
-                return await self._store.read_online_async(*zip(*pairs, strict=True))
-            except IntegrityError:
-                # One damaged state must not take the others along.
-                return [await self._alone(pair) for pair in pairs]
-
-    async def _alone(self, pair: Pair) -> OnlineRow | CardfraudError:
-        user, merchant = pair
-        try:
-            (row,) = await self._store.read_online_async([user], [merchant])
-        except IntegrityError as error:
-            return error
-        return row
+            return await self._store.read_online_each(*zip(*pairs, strict=True))

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cardfraud.contracts.scoring import MAX_BODY_BYTES, TooLarge
@@ -35,6 +34,21 @@ class TooSlow(InvalidInput):
     def __init__(self, seconds: float) -> None:
         """Build the message from the time that there was."""
         super().__init__(f"the body did not come within {seconds:g} s")
+
+
+class MethodNotAllowed(InvalidInput):
+    """The path is asked with another method.
+
+    Attributes:
+        allowed: the method that it takes.
+    """
+
+    status = 405
+
+    def __init__(self, allowed: str) -> None:
+        """Build the message from the method that is allowed."""
+        self.allowed = allowed
+        super().__init__(f"this path takes {allowed} only")
 
 
 class ClientGoneError(Exception):
@@ -72,9 +86,11 @@ class Envelope:
             elif scope["method"] == face.method:
                 await answer.reply(await face.answer(body, headers))
             else:
-                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)  # noqa: TRY301 (answered below)
-        except ClientGoneError:
+                raise MethodNotAllowed(face.method)  # noqa: TRY301 (answered below)
+        except (ClientGoneError, asyncio.CancelledError) as error:
             answer.status = CLIENT_GONE
+            if isinstance(error, asyncio.CancelledError):
+                raise
         except Exception as error:  # noqa: BLE001 (the last place that can answer; it is logged)
             await answer.fault(error)
         finally:
@@ -156,6 +172,8 @@ class _Answer:
         content = orjson.dumps(fault.body(self._context.request_id))
         headers = [(b"content-type", JSON.encode())]
         headers.append((b"content-length", str(len(content)).encode()))
+        if isinstance(error, MethodNotAllowed):  # RFC 9110, section 15.5.6
+            headers.append((b"allow", error.allowed.encode()))
         if fault.status == HTTPStatus.REQUEST_TIMEOUT:  # the rest of the body may still come
             headers.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": fault.status, "headers": headers}

@@ -6,6 +6,7 @@ fault, their list as JSON in the trailing metadata ``x-error-details``.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -38,6 +39,11 @@ _MAX_DETAILS_BYTES: Final = 4_000
 class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve is untyped
     """KServe's service without the calls that load and unload models."""
 
+    def __init__(self, *arguments: Any) -> None:
+        """Take KServe's arguments."""
+        super().__init__(*arguments)
+        self._under_way: set[asyncio.Task[Any]] = set()
+
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 (gRPC's name)
         """Answer one request."""
         headers = {
@@ -57,9 +63,19 @@ class Servicer(InferenceServicer):  # type: ignore[misc]  # kserve is untyped
         model = request.model_name
         if not await self._data_plane.model_ready(model, True):  # noqa: FBT003 (KServe's signature)
             raise Unavailable(f"model {model[:80]}", "it is not ready")
-        response, _ = await self._data_plane.infer(model, infer_request, headers)
+        # gRPC ends the handler of a client that gives up; whoever asked the same in the meantime
+        # waits for this answer, and the log for its row.
+        work = asyncio.create_task(self._data_plane.infer(model, infer_request, headers))
+        self._under_way.add(work)
+        work.add_done_callback(self._ended)
+        response, _ = await asyncio.shield(work)
         metrics.count_request("grpc", StatusCode.OK.name)
         return response.to_grpc()
+
+    def _ended(self, work: asyncio.Task[Any]) -> None:
+        self._under_way.discard(work)
+        if not work.cancelled():
+            work.exception()  # so that nobody is told of an error that nobody waited for
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Refuse: what is served is settled at the start."""

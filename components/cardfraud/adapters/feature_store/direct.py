@@ -27,6 +27,7 @@ from cardfraud.features.user_stream import StreamView
 Decoded = TypeVar("Decoded")
 
 _FEATURE: Final = "state"
+_NO_HASH: Final = "WRONGTYPE"
 _STRING: Final = 2
 """``ValueType.STRING`` of Feast's Value.proto."""
 _BYTES_FIELD: Final = 0x0A
@@ -71,23 +72,36 @@ class DirectReader:
             Unavailable: Redis does not answer.
             IntegrityError: a stored blob is not one of this version.
         """
+        rows: list[OnlineRow] = []
+        for row in await self.read_each(user_ids, merchant_ids):
+            if isinstance(row, IntegrityError):
+                raise row
+            rows.append(row)
+        return rows
+
+    async def read_each(
+        self, user_ids: Sequence[str], merchant_ids: Sequence[str]
+    ) -> list[OnlineRow | IntegrityError]:
+        """Do the same; a request whose state is damaged gets the error in place of a row.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
         project = self._project
         with translated(self._part):
             async with self._redis.pipeline(transaction=False) as pipeline:
                 pipe: Any = pipeline  # its stubs want texts where the protocol takes bytes
                 for user, merchant in zip(user_ids, merchant_ids, strict=True):
                     pipe.hmget(self._user_prefix + tail(user) + project, self._user_fields)
-                    pipe.hget(
-                        self._merchant_prefix + tail(merchant) + project, self._merchant_field
-                    )
-                answers: list[Any] = await pipe.execute()
+                    merchant_key = self._merchant_prefix + tail(merchant) + project
+                    pipe.hget(merchant_key, self._merchant_field)
+                answers: list[Any] = await pipe.execute(raise_on_error=False)
+                for answer in answers:
+                    # One key that is no hash is one damaged state; any other error is Redis's.
+                    if isinstance(answer, Exception) and not str(answer).startswith(_NO_HASH):
+                        raise answer
         return [
-            OnlineRow(
-                _state(user[0], UserHistory.decode),
-                _state(user[1], StreamView.decode),
-                _state(merchant, MerchantState.decode),
-            )
-            for user, merchant in zip(answers[::2], answers[1::2], strict=True)
+            _row(user, merchant) for user, merchant in zip(answers[::2], answers[1::2], strict=True)
         ]
 
     async def close(self) -> None:
@@ -136,6 +150,21 @@ def blob_of(message: bytes) -> bytes | None:
     if len(message) != position + length:
         raise IntegrityError("online state", f"{length} bytes", f"{len(message) - position} bytes")
     return message[position:]
+
+
+def _row(user: Any, merchant: Any) -> OnlineRow | IntegrityError:
+    """Return a row from two replies; Redis answers a key that is no hash with an error."""
+    for reply in (user, merchant):
+        if isinstance(reply, Exception):
+            return IntegrityError("online state", "a hash of Feast's", type(reply).__name__)
+    try:
+        return OnlineRow(
+            _state(user[0], UserHistory.decode),
+            _state(user[1], StreamView.decode),
+            _state(merchant, MerchantState.decode),
+        )
+    except IntegrityError as error:
+        return error
 
 
 def _state(message: bytes | None, decode: Callable[[bytes], Decoded]) -> Decoded | None:

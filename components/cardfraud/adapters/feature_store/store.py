@@ -194,6 +194,20 @@ class FeatureStore:
             )
         return online.decode_rows(response)
 
+    async def read_online_each(
+        self, user_ids: Sequence[str], merchant_ids: Sequence[str]
+    ) -> list[online.OnlineRow | IntegrityError]:
+        """Do what :meth:`read_online_async` does, with an error in place of each damaged state."""
+        if self.settings.online_reader == "direct" and user_ids:
+            return await self._direct.read_each(user_ids, merchant_ids)
+        try:
+            return list(await self.read_online_async(user_ids, merchant_ids))
+        except IntegrityError as error:
+            if len(user_ids) == 1:
+                return [error]
+        alone = zip(user_ids, merchant_ids, strict=True)
+        return [(await self.read_online_each([user], [merchant]))[0] for user, merchant in alone]
+
     def read_stream_states(self, user_ids: Sequence[str]) -> dict[str, UserStream]:
         """Read what the stream wrote of these users; users without state are left out.
 

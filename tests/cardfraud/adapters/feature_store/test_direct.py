@@ -141,6 +141,41 @@ def test_both_readers_give_the_same_rows(endpoints: Endpoints) -> None:
     assert found[4] == (False, False, True)
 
 
+@pytest.mark.parametrize("reader", ["direct", "feast"])
+def test_a_damaged_state_is_its_own_requests_error(endpoints: Endpoints, reader: str) -> None:
+    """Foreign bytes, and a key that is no hash: the others of the same read get their rows."""
+    settings = feature_store(endpoints).settings
+    store = FeatureStore(
+        settings.model_copy(update={"online_reader": reader}), object_store(endpoints).settings
+    )
+    store.apply()
+    state, _ = apply(UserStream(), Event(0, 1, int(START.timestamp()) * 1_000_000, 100, 7))
+    store.push_stream_states({"u1": dataclasses.replace(state, version_us=5)})
+    redis = endpoints.redis_client()
+    project = settings.project.encode()
+    key = key_prefix("user_id") + tail("damaged") + project
+    redis.hset(key, field_of(STATE_VIEWS[0]), b"\x0a\x03foo")
+    redis.hset(key, f"_ts:{STATE_VIEWS[0].name}", b"\x08\x01")
+    users = ["u1", "damaged", "nobody"]
+    if reader == "direct":
+        redis.set(key_prefix("user_id") + tail("no-hash") + project, b"text")
+        users.append("no-hash")
+    redis.close()
+
+    async def read() -> list[OnlineRow | IntegrityError]:
+        try:
+            return await store.read_online_each(users, ["m1"] * len(users))
+        finally:
+            await store.close_async()
+
+    first, damaged, nobody, *others = asyncio.run(read())
+    assert isinstance(first, OnlineRow)
+    assert first.stream is not None
+    assert isinstance(damaged, IntegrityError)
+    assert nobody == OnlineRow()
+    assert [type(other) for other in others] == [IntegrityError] * len(others)
+
+
 def test_no_redis_is_unavailable_and_tells_no_password(endpoints: Endpoints) -> None:
     """Nothing listens: the error names the address and nothing else."""
     settings = feature_store(endpoints).settings.model_copy(update={"redis_port": pick_port()})
