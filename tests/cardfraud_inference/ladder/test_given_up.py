@@ -1,4 +1,4 @@
-"""A client that gives up while its transaction is being answered, and another that asks the same."""
+"""A client that gives up while it is being answered, and another that asks the same."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def keeping(standing: Standing) -> Iterator[Address]:
 def test_whoever_asks_the_same_gets_the_answer_of_a_client_that_gave_up(
     standing: Standing, keeping: Address
 ) -> None:
-    """gRPC ends the first request at its deadline; the second, over REST, has its answer, logged."""
+    """The first request ends at its deadline; the second gets its answer, which is logged once."""
     asked = question()
     rows = 'cardfraud_prediction_log_rows_total{outcome="queued"}'
     before, carried = metric(keeping, rows), standing.redis.carried
