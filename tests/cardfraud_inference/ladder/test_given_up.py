@@ -46,10 +46,10 @@ def test_whoever_asks_the_same_gets_the_answer_of_a_client_that_gave_up(
         with grpc.insecure_channel(keeping.target) as channel:
             ask = GRPCInferenceServiceStub(channel).ModelInfer
             with pytest.raises(grpc.RpcError) as caught:
-                ask(binary_request([asked]).to_grpc(), timeout=1.0)
+                ask(binary_request([asked]).to_grpc(), timeout=0.5)
         ended.append(caught.value.code())
 
-    standing.redis.delay(3.0)
+    standing.redis.delay(1.2)
     first = threading.Thread(target=give_up)
     first.start()
     until(lambda: standing.redis.carried > carried or not first.is_alive())
