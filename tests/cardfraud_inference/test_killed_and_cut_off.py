@@ -4,8 +4,10 @@ In the end the server is killed. Whatever happens, every decision that was answe
 or is counted as dropped, or is counted as lost.
 """
 
+import dataclasses
 import http.client
 import json
+import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.prediction_log import read_predictions
 from cardfraud.contracts.days import DayRange
 from cardfraud.contracts.telemetry import Pseudonyms
@@ -25,6 +28,7 @@ from tests.cardfraud_inference.waiting import until
 from tests.support import servers
 from tests.support.faulty_link import Fault, FaultyLink
 from tests.support.servers import LOG_KEY, Address
+from tests.support.stores import object_store
 
 CONNECTIONS = 8
 ROWS = 50
@@ -70,9 +74,10 @@ def ask(address: Address, ids: Iterable[str]) -> set[str]:
 
 @dataclass
 class Log:
-    """A transformer with a journal, behind a link to the object store."""
+    """A transformer with a journal, behind a link to the object store, and a bucket of its own."""
 
     serving: Serving
+    objects: ObjectStore
     link: FaultyLink
     journal: Path
     address: Address = field(default_factory=Address)
@@ -81,6 +86,7 @@ class Log:
         """Start one on the journal, on a port of its own."""
         self.address = Address()
         through = {
+            "CARDFRAUD_S3_BUCKET": self.objects.bucket,
             "CARDFRAUD_S3_ENDPOINT_URL": f"http://127.0.0.1:{self.link.port}",
             "CARDFRAUD_S3_READ_TIMEOUT_S": "1",
             "CARDFRAUD_S3_ATTEMPTS": "1",
@@ -122,7 +128,7 @@ class Log:
         names = list(ids)
         today = datetime.now(UTC).date()
         days = DayRange(start=today - timedelta(days=1), end=today)
-        read = read_predictions(self.serving.objects, "fraud", days)
+        read = read_predictions(self.objects, "fraud", days)
         assert read.set_aside == ()
         assert read.repeated == 0
         keys = set(read.frame["transaction_key"])
@@ -132,11 +138,17 @@ class Log:
 
 @pytest.fixture
 def log(serving: Serving, tmp_path: Path) -> Iterator[Log]:
-    """Nothing is started yet."""
+    """Nothing is started yet; the bucket has what a server opens."""
+    endpoints = dataclasses.replace(serving.endpoints, bucket=f"log-{secrets.token_hex(6)}")
+    endpoints.s3_client().create_bucket(Bucket=endpoints.bucket)
+    objects = object_store(endpoints)
+    for prefix in ("models/", "policies/", "feast/"):
+        for key in serving.objects.keys(prefix):
+            objects.put(key, serving.objects.get(key))
     port = urlsplit(serving.endpoints.s3_url).port
     assert port is not None
     with FaultyLink(port) as link:
-        yield Log(serving, link, tmp_path / "journal")
+        yield Log(serving, objects, link, tmp_path / "journal")
 
 
 def names(kind: str, number: int) -> list[str]:

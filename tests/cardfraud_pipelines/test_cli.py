@@ -16,6 +16,8 @@ COMMANDS = [
     "scorecard",
     "bench",
     "ladder",
+    "imbalance",
+    "repeat",
     "generate",
     "step",
 ]

@@ -88,7 +88,9 @@ def test_the_steps_of_the_readme_end_in_a_served_decision(tmp_path: Path) -> Non
                 check=False,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    assert "1 row" in done.stdout  # the decision that was asked for above, replayed
+    # The decision that was asked for above is in the log, and the same again.
+    figures = dict(re.findall(r"│ (\w[\w ]*?) +│ +(\d+) │", done.stdout))
+    assert (figures["rows"], figures["decided again"], figures["mismatches"]) == ("1", "1", "0")
     assert 0 < prediction["probability"] < 1
     assert prediction["features"]["missing"] == []
     assert prediction["features"]["degraded"] is False

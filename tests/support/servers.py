@@ -96,6 +96,8 @@ def transformer(
         "features_timeout_s": "5",
         # Most tests ask about one transaction again and again, and want an answer each time.
         "repeated_entries": "0",
+        # Tests share a bucket, and one of them changes the policy that its tracks name.
+        "policy_refresh_s": "0",
     }
     return _server(name, "transformer", address, storage, given | settings)
 
