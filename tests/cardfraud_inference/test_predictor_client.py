@@ -10,11 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cardfraud.features.definitions import FEATURE_NAMES
-from cardfraud_inference.transformer.predictor_client import (
-    PredictorClient,
-    PredictorFailed,
-    within,
-)
+from cardfraud_inference.transformer.deadlines import within
+from cardfraud_inference.transformer.predictor_client import PredictorClient, PredictorFailed
 from tests.cardfraud_inference.clients import JSON_LENGTH, PREDICT, post
 from tests.cardfraud_inference.conftest import Serving
 from tests.support.servers import Address

@@ -30,8 +30,9 @@ from cardfraud_inference.transformer.answers import (
     to_tensors,
     verdicts,
 )
+from cardfraud_inference.transformer.deadlines import within
 from cardfraud_inference.transformer.opening import Opened, open_all
-from cardfraud_inference.transformer.predictor_client import PredictorFailed, within
+from cardfraud_inference.transformer.predictor_client import PredictorFailed
 from cardfraud_inference.transformer.repeated import Claim, RepeatedAnswers
 from cardfraud_inference.transformer.requests import (
     OUTPUTS,

@@ -15,16 +15,11 @@ import orjson
 from numpy.typing import NDArray
 
 from cardfraud.errors import Unavailable
+from cardfraud_inference.transformer.deadlines import within
 from cardfraud_inference.transformer.http_pool import Answer, HttpPool
 from cardfraud_inference.transport.tensors import JSON_LENGTH
 
-_ROWS_IN_TIME: Final = 100
 _HTTP: Final = 80
-
-
-def within(timeout_s: float, rows: int) -> float:
-    """Return the time that a call for so many rows may take: proportionally more above 100."""
-    return timeout_s * max(1.0, rows / _ROWS_IN_TIME)
 
 
 class PredictorFailed(Unavailable):

@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from cardfraud.contracts.scoring import MAX_INSTANCES
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud_inference.transformer.batching import MicroBatcher
-from cardfraud_inference.transformer.predictor_client import (
-    PredictorClient,
-    PredictorFailed,
-    within,
-)
+from cardfraud_inference.transformer.deadlines import within
+from cardfraud_inference.transformer.predictor_client import PredictorClient, PredictorFailed
 from cardfraud_inference.transport.request import REQUEST_ID
 
 Headers = Mapping[str, str]

@@ -1,10 +1,9 @@
 """Answers kept for a while, so that a transaction that is asked again gets the same one.
 
-A payment system that got no answer in time asks again. The second answer must not differ from the
-first: the event may have reached the stream in between, a policy may have changed, the store may
-have come back. So what was answered is kept, for so many transactions and so long; a question that
-comes while its first answer is still being made waits for that one. A transaction is the same when
-all of its fields are.
+A payment system that got no answer in time asks again, and the second answer must not differ: the
+event may have reached the stream in between, a policy may have changed, the store may be back. So
+answers are kept, for so many transactions and so long; a question that comes while its first answer
+is being made waits for that one. A transaction is the same when all of its fields are.
 
 Each process keeps its own answers: replicas behind one address need a balancer that sends a
 transaction to the replica that had it.

@@ -14,7 +14,7 @@ from cardfraud.contracts.transactions import Transaction
 from cardfraud.errors import CardfraudError, IntegrityError
 from cardfraud_inference.telemetry import metrics
 from cardfraud_inference.transformer.batching import MicroBatcher
-from cardfraud_inference.transformer.predictor_client import within
+from cardfraud_inference.transformer.deadlines import within
 
 _log = structlog.stdlib.get_logger(__name__)
 
