@@ -22,12 +22,9 @@ from cardfraud_inference.telemetry import metrics
 from cardfraud_inference.telemetry.prediction_log import PredictionLog
 from cardfraud_inference.transformer.answers import Served
 from cardfraud_inference.transformer.explanations import Explanations
+from cardfraud_inference.transformer.fused_model import FusedModel
 from cardfraud_inference.transformer.predictor_client import PredictorClient
-from cardfraud_inference.transformer.probabilities import (
-    BatchedPredictor,
-    FusedModel,
-    Probabilities,
-)
+from cardfraud_inference.transformer.probabilities import BatchedPredictor, Probabilities
 from cardfraud_inference.transformer.states import StateReader
 from cardfraud_inference.transformer.verification import Verified, verify
 

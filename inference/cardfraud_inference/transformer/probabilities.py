@@ -1,18 +1,16 @@
-"""Where probabilities come from: a predictor beside this process, or the model inside it."""
+"""Where probabilities come from, and the predictor as one such place."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cardfraud.contracts.scoring import MAX_INSTANCES
-from cardfraud.scoring.session import OnnxScorer
 from cardfraud_inference.transformer.batching import MicroBatcher
 from cardfraud_inference.transformer.deadlines import within
 from cardfraud_inference.transformer.predictor_client import PredictorClient, PredictorFailed
@@ -21,10 +19,6 @@ from cardfraud_inference.transport.request import REQUEST_ID
 Headers = Mapping[str, str]
 Row = NDArray[np.float32]
 
-INLINE_ROWS: Final = 256
-"""Batches of more rows are scored in a thread of their own."""
-MOST_ASIDE: Final = 8
-"""Questions that may wait for the thread that answers what may be given up."""
 UNDER_WAY: Final = 4
 """Calls of the predictor at the same time, before further ones are joined."""
 
@@ -50,52 +44,6 @@ class Probabilities(Protocol):
 
     async def close(self) -> None:
         """Let go of everything."""
-
-
-class FusedModel:
-    """The model in this process."""
-
-    def __init__(self, scorer: OnnxScorer) -> None:
-        """Take the session."""
-        self._scorer = scorer
-        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
-        self._asked_aside = 0
-
-    async def score(self, features: NDArray[np.float32], headers: Headers) -> NDArray[np.float32]:
-        """Score here what takes microseconds, in a thread what would hold other requests up."""
-        del headers
-        if len(features) <= INLINE_ROWS:
-            return self._score(features)
-        return await asyncio.to_thread(self._score, features)
-
-    async def score_aside(
-        self, features: NDArray[np.float32], headers: Headers
-    ) -> NDArray[np.float32]:
-        """Score in a thread of its own, which is not asked for more than it can soon answer."""
-        del headers
-        if self._asked_aside >= MOST_ASIDE:
-            raise PredictorFailed("model", "it is asked for too many reasons")
-        self._asked_aside += 1
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._aside, self._score, features)
-        work.add_done_callback(self._answered_aside)
-        # Shielded: a thread cannot be ended, and it counts until it has.
-        return await asyncio.shield(work)
-
-    async def close(self) -> None:
-        """End the thread."""
-        self._aside.shutdown(wait=False, cancel_futures=True)
-
-    def _answered_aside(self, work: asyncio.Future[NDArray[np.float32]]) -> None:
-        self._asked_aside -= 1
-        if not work.cancelled():
-            work.exception()  # so that nobody is told of an error that nobody waited for
-
-    def _score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            return self._scorer.score(features)
-        except Exception as error:  # onnxruntime's errors share no base but Exception
-            raise PredictorFailed("model", type(error).__name__) from error
 
 
 class BatchedPredictor:
