@@ -46,7 +46,7 @@ class Clock:
 
 def decided(**changes: Any) -> bytes:
     """Return the right answer of a transformer, with changes."""
-    right = {"probability": 0.25, "decision": "approve", "features": HEALTH}
+    right = {"probability": 0.25, "decision": "approve", "reasons": [], "features": HEALTH}
     return ok({"predictions": [right | changes]})
 
 
@@ -90,6 +90,8 @@ def test_every_request_is_another_transaction(tmp_path: Path) -> None:
         (decided(decision="review"), "decision review, expected approve"),
         (decided(features=HEALTH | {"degraded": True}), "less than all"),
         (decided(features=HEALTH | {"missing": ["user"]}), "less than all"),
+        (decided(reasons=["large_amount: too much"]), "reasons"),
+        (decided(reasons=["amount: 12.50"]), "approved, and yet"),
         (ok({"predictions": []}), "cannot be read"),
         (response("200 OK", b"not JSON"), "cannot be read"),
         (response("503 Service Unavailable", b"gone"), "HTTP/1.1 503: gone"),
