@@ -30,6 +30,8 @@ ROWS: Final = 350_000
 """Two payments a user and day, over half a year."""
 TRAINING_ROWS: Final = 30_000
 SAMPLES: Final = 4_000
+MOST_SAMPLES: Final = 20_000
+"""Drawn where the store holds as many users; seconds to make, and more than a turn can ask."""
 SHARE_LARGE: Final = 0.05
 """Of the samples are of large amounts, so that giving reasons is part of what is measured."""
 STREAMED_DAYS: Final = 2
