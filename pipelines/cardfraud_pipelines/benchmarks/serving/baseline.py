@@ -33,5 +33,11 @@ def application(path: Path) -> FastAPI:
     return app
 
 
+def server(path: Path, port: int) -> uvicorn.Server:
+    """Return the server around :func:`application`; it writes no line for each request."""
+    config = uvicorn.Config(application(path), host="127.0.0.1", port=port, access_log=False)
+    return uvicorn.Server(config)
+
+
 if __name__ == "__main__":
-    uvicorn.run(application(Path(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), workers=1)
+    server(Path(sys.argv[1]), int(sys.argv[2])).run()

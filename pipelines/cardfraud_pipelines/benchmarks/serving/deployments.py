@@ -16,8 +16,14 @@ from cardfraud_pipelines.local.ports import LOOPBACK, pick_port
 from cardfraud_pipelines.local.serving import serving_python
 from cardfraud_pipelines.local.supervisor import Supervisor
 
-_PATIENCE_S: Final = "5"
+DEADLINES_S: Final[Mapping[str, float]] = {
+    "FEATURES_TIMEOUT_S": 5.0,
+    "PREDICTOR_TIMEOUT_S": 5.0,
+    "REASONS_TIMEOUT_S": 5.0,
+}
 """Two cores run servers, stores and load tool: a deadline missed by chance is not the question."""
+LOG_SECONDS: Final = 0.5
+"""Between writes of the prediction log: so often that writing falls into a turn and is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +91,21 @@ def start_transformer(
         published: what it serves.
         further: settings of this deployment, by name without prefix.
     """
-    settings = {
+    return _start(
+        supervisor, name, "transformer", published, {**transformer_settings(published), **further}
+    )
+
+
+def transformer_settings(published: Published) -> dict[str, str]:
+    """Return what all transformers of the benchmark are started with, by name without prefix."""
+    return {
         "BUNDLE": published.bundle,
         "POLICY": published.policy,
         "CLOCK": "replay",
         "PREDICTION_LOG_KEY": secrets.token_hex(16),
-        "FEATURES_TIMEOUT_S": _PATIENCE_S,
-        "PREDICTOR_TIMEOUT_S": _PATIENCE_S,
-        **further,
+        "PREDICTION_LOG_SECONDS": str(LOG_SECONDS),
+        **{name: str(seconds) for name, seconds in DEADLINES_S.items()},
     }
-    return _start(supervisor, name, "transformer", published, settings)
 
 
 def _start(

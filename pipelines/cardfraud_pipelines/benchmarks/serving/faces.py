@@ -15,6 +15,8 @@ FaceName = Literal["baseline", "decision", "plain", "v1", "v2", "raw"]
 TOLERANCE: Final = 1e-5
 """Largest difference between an answer's probability and the estimator's."""
 MODEL: Final = "fraud"
+_CONTRIBUTION: Final = ("amount: ", "merchant: ", "user: ", "time: ")
+"""How a sentence begins that says what contributed to a score."""
 _JSON: Final = {"content-type": "application/json"}
 _HEAD_LENGTH: Final = "inference-header-content-length"
 
@@ -33,19 +35,28 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What an answer says; None for what this way to ask does not answer."""
+
+    probability: float
+    decision: str | None = None
+    reasons: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One way to ask.
 
     Attributes:
         path: of the URL.
         ask: the body of a sample, given the names of the columns.
-        read: probability and decision (None where there is none) of an answer: header, body.
+        read: what an answer says: header, body.
         headers: to send along with a body.
     """
 
     path: str
     ask: Callable[[Sample, tuple[str, ...]], Asked]
-    read: Callable[[bytes, bytes], tuple[float, str | None]]
+    read: Callable[[bytes, bytes], Answered]
     headers: Callable[[Samples], Mapping[str, str]] = field(default=lambda _: _JSON)
 
     def fault(self, sample: Sample, head: bytes, body: bytes) -> str | None:
@@ -53,15 +64,33 @@ class Face:
         if not head.startswith(b"HTTP/1.1 200 "):
             return f"{head[:12].decode(errors='replace')}: {body[:300].decode(errors='replace')}"
         try:
-            probability, decision = self.read(head, body)
-            distance = abs(probability - sample.probability)
+            answered = self.read(head, body)
+            distance = abs(answered.probability - sample.probability)
         except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
             return f"cannot be read ({error!r:.80}): {body[:300]!r}"
         if distance > TOLERANCE:
-            return f"probability {probability}, expected {sample.probability}"
-        if decision is not None and decision != sample.decision:
-            return f"decision {decision}, expected {sample.decision}"
-        return None
+            return f"probability {answered.probability}, expected {sample.probability}"
+        if answered.decision is not None and answered.decision != sample.decision:
+            return f"decision {answered.decision}, expected {sample.decision}"
+        return None if answered.reasons is None else _unreasonable(sample, answered.reasons)
+
+
+def _unreasonable(sample: Sample, reasons: tuple[str, ...]) -> str | None:
+    """Return what is wrong with the reasons of an answer, or None.
+
+    Whatever the policy says must be there, and nothing else but contributions. A score above the
+    threshold has at least one: together they lead from an ordinary transaction to that score. What
+    a rule alone decided may have none, where every contribution is too small to be said.
+    """
+    contributions = [one for one in reasons if one.startswith(_CONTRIBUTION)]
+    said = [one for one in reasons if one not in contributions]
+    if sorted(said) != sorted(sample.reasons):
+        return f"reasons {said}, expected {list(sample.reasons)}"
+    if sample.contributes and not contributions:
+        return f"no contribution beside {said}"
+    if sample.decision == "approve" and contributions:
+        return f"approved, and yet {contributions}"
+    return None
 
 
 def _named(sample: Sample, columns: tuple[str, ...]) -> Asked:
@@ -72,8 +101,8 @@ def _features(sample: Sample, columns: tuple[str, ...]) -> Asked:
     return Asked(orjson.dumps({"features": dict(zip(columns, sample.vector, strict=True))}))
 
 
-def _read_named(_: bytes, body: bytes) -> tuple[float, None]:
-    return orjson.loads(body)["probability"], None
+def _read_named(_: bytes, body: bytes) -> Answered:
+    return Answered(orjson.loads(body)["probability"])
 
 
 def _transaction(sample: Sample, _: tuple[str, ...]) -> Asked:
@@ -83,20 +112,20 @@ def _transaction(sample: Sample, _: tuple[str, ...]) -> Asked:
     return Asked(before, after, numbered=True)
 
 
-def _read_decision(_: bytes, body: bytes) -> tuple[float, str]:
+def _read_decision(_: bytes, body: bytes) -> Answered:
     (answer,) = orjson.loads(body)["predictions"]
     health = answer["features"]
     if health["degraded"] or health["missing"] or health["stale"]:
         raise ValueError(f"answered on less than all: {health}")
-    return answer["probability"], answer["decision"]
+    return Answered(answer["probability"], answer["decision"], tuple(answer["reasons"]))
 
 
 def _row(sample: Sample, _: tuple[str, ...]) -> Asked:
     return Asked(orjson.dumps({"instances": [sample.vector]}))
 
 
-def _read_row(_: bytes, body: bytes) -> tuple[float, None]:
-    return orjson.loads(body)["predictions"][0], None
+def _read_row(_: bytes, body: bytes) -> Answered:
+    return Answered(orjson.loads(body)["predictions"][0])
 
 
 def _tensor(sample: Sample, **further: Any) -> dict[str, Any]:
@@ -112,8 +141,8 @@ def _tensor_as_json(sample: Sample, _: tuple[str, ...]) -> Asked:
     return Asked(orjson.dumps({"inputs": [_tensor(sample, data=sample.vector)]}))
 
 
-def _read_tensor_as_json(_: bytes, body: bytes) -> tuple[float, None]:
-    return orjson.loads(body)["outputs"][0]["data"][0], None
+def _read_tensor_as_json(_: bytes, body: bytes) -> Answered:
+    return Answered(orjson.loads(body)["outputs"][0]["data"][0])
 
 
 def _raw_head(sample: Sample) -> bytes:
@@ -133,8 +162,8 @@ def _raw_headers(samples: Samples) -> Mapping[str, str]:
     }
 
 
-def _read_raw(_: bytes, body: bytes) -> tuple[float, None]:
-    return struct.unpack("<f", body[-4:])[0], None
+def _read_raw(_: bytes, body: bytes) -> Answered:
+    return Answered(struct.unpack("<f", body[-4:])[0])
 
 
 FACES: Final[Mapping[FaceName, Face]] = {

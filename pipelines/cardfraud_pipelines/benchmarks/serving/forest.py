@@ -44,9 +44,16 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """A fitted forest whose thresholds are float32 numbers, so that its export decides alike."""
+    """A fitted forest whose thresholds are float32 numbers, so that its export decides alike.
+
+    Attributes:
+        classifier: the forest.
+        typical: median of each of ``COLUMNS`` among the legitimate training rows, which is what a
+            server explains a score against.
+    """
 
     classifier: RandomForestClassifier
+    typical: tuple[float, ...]
 
     def probability(self, vector: Vector) -> NDArray[np.float64]:
         """Return the probability of fraud of each row, [N], for all features [N, F]."""
@@ -64,7 +71,10 @@ class Forest:
         defaults = {feature.name: feature.default for feature in FEATURES}
         signature = Signature(
             feature_set_digest=feature_set_digest(),
-            inputs=tuple(InputColumn(name=name, default=defaults[name]) for name in COLUMNS),
+            inputs=tuple(
+                InputColumn(name=name, default=defaults[name], typical=typical)
+                for name, typical in zip(COLUMNS, self.typical, strict=True)
+            ),
         )
         core = RandomForestCore(self.classifier)
         graph = assemble(
@@ -97,7 +107,8 @@ def fit_forest(vector: Vector, labels: NDArray[np.bool_]) -> Forest:
     forest.fit(_frame(vector), labels.astype(np.int64))
     forest.set_params(n_jobs=None)  # as it is served
     RandomForestCore(forest)  # rounds the thresholds in place
-    return Forest(forest)
+    legitimate = select(vector)[~labels]
+    return Forest(forest, tuple(float(np.median(column)) for column in legitimate.T))
 
 
 def select(vector: Vector) -> Vector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,28 @@ from cardfraud_pipelines.benchmarks.serving.deployments import Published
 from cardfraud_pipelines.benchmarks.serving.faces import MODEL
 from cardfraud_pipelines.benchmarks.serving.online_store import fill
 from cardfraud_pipelines.benchmarks.serving.processes import listener
+from cardfraud_pipelines.benchmarks.serving.samples import Samples
 from cardfraud_pipelines.benchmarks.serving.window import Meter
-from cardfraud_pipelines.benchmarks.serving.world import POLICY, World
+from cardfraud_pipelines.benchmarks.serving.world import MOST_SAMPLES, POLICY, SAMPLES, World
 from cardfraud_pipelines.local import Endpoints, LocalStack
 from cardfraud_pipelines.local.supervisor import Supervisor
 
 PROJECT = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An online store that holds some users.
+
+    Attributes:
+        meter: asks about them.
+        samples: different requests that it has; drawn at random from all users.
+        fill_seconds: what writing the store took.
+    """
+
+    meter: Meter
+    samples: int
+    fill_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,7 @@ class Ground:
         supervisor: keeps the servers.
         published: what they serve.
         meter: puts load on them.
+        samples: what it asks.
         forest: file with the classifier, for the baseline.
         world: users and merchants, whose state the online store holds.
         endpoints: of the stores.
@@ -38,16 +56,20 @@ class Ground:
     supervisor: Supervisor
     published: Published
     meter: Meter
+    samples: Samples
     forest: Path
     world: World
     endpoints: Endpoints
 
-    def hold_users(self, users: int) -> Meter:
-        """Fill the online store with so many users; return a meter that asks about all of them."""
+    def hold_users(self, users: int) -> Held:
+        """Fill the online store with so many users, and draw what is asked from all of them."""
+        begun = time.perf_counter()
         fill(self.endpoints.redis_client(timeout=60), PROJECT, self.world, users=users)
+        seconds = time.perf_counter() - begun
         path = self.meter.samples.with_name(f"samples-{users}.json")
-        self.world.samples(users=users).save(path)
-        return Meter(path, self.meter.redis)
+        samples = self.world.samples(users=users, count=max(SAMPLES, min(users, MOST_SAMPLES)))
+        samples.save(path)
+        return Held(self.meter.asking(path), len(samples.samples), seconds)
 
 
 @contextmanager
@@ -80,7 +102,8 @@ def prepared(folder: Path, world: World, report: Callable[[str], None]) -> Itera
         manifest = publish_bundle(store, world.forest.bundle_files(), MODEL, "random_forest")
         inputs = folder / "inputs"
         inputs.mkdir()
-        world.samples().save(inputs / "samples.json")
+        samples = world.samples()
+        samples.save(inputs / "samples.json")
         world.forest.save(inputs / "forest.joblib")
         yield Ground(
             supervisor=stack.supervisor,
@@ -90,6 +113,7 @@ def prepared(folder: Path, world: World, report: Callable[[str], None]) -> Itera
                 policy=publish_policy(store, MODEL, POLICY),
             ),
             meter=Meter(inputs / "samples.json", listener(endpoints.redis_port)),
+            samples=samples,
             forest=inputs / "forest.joblib",
             world=world,
             endpoints=endpoints,

@@ -37,7 +37,7 @@ class Plan(BaseModel):
         connections: kept open.
         seconds: for which requests are sent.
         rate: requests per second; None sends as fast as the answers come.
-        first: number of the first request; no two requests of a run share a number.
+        first: number of the first request; no server is asked under one number twice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -27,12 +27,15 @@ def _costs(result: ServingResult) -> Table:
     table = _table("server", "conn.", "req/s", "p50", "p99", "CPU", "ratio", "Redis", "load", "MiB")
     table.title = f"Serving side by side: {result.model}"
     libraries = ", ".join(f"{name} {number}" for name, number in result.versions.items())
+    deadlines = ", ".join(f"{name} {seconds:g} s" for name, seconds in result.deadlines_s.items())
+    log = "no row" if result.log_share is None else f"{result.log_share:.2%} of its rows"
     budgets = {f"{name.split()[0]} {ratio:.0f}": None for name, ratio in RATIO_BUDGETS.items()}
     table.caption = (
         f"Times in ms, processor time for one request: CPU of the server's own processes, beside "
         f"it Redis and the load tool. Ratio: requests per processor second over the baseline's "
         f"({libraries}), at least {', '.join(budgets)}. "
-        f"The prediction log wrote {result.log_share:.2%} of its rows."
+        f"Of the transactions {result.share_with_reasons:.1%} are not approved and get reasons. "
+        f"Deadlines, longer than the shipped ones: {deadlines}. The prediction log wrote {log}."
     )
     for cost in result.costs:
         table.add_row(*_row(cost))
@@ -81,11 +84,18 @@ def _stages(result: ServingResult) -> Table:
 
 
 def _stores(result: ServingResult) -> Table:
-    table = _table("users", "filled in s", "store MiB", "req/s", "p50 ms", "p99 ms", "CPU ms")
-    table.title = "The whole path in one process, 4 connections, by users in the online store"
+    table = _table(
+        "users", "asked", "filled in s", "store MiB", "req/s", "p50 ms", "p99 ms", "CPU ms"
+    )
+    asked = ", ".join(f"{one.asked:,}" for one in result.stores)
+    table.title = (
+        f"The whole path in one process, 4 connections, by users in the online store; "
+        f"different requests asked: {asked}"
+    )
     for one in result.stores:
         table.add_row(
             f"{one.users:,}",
+            f"{one.asked:,}",
             f"{one.fill_seconds:.1f}",
             f"{one.store_mib:.0f}",
             f"{one.cost.rate:.0f}",

@@ -87,12 +87,14 @@ class StoreCost(_Result):
     """The whole path with some users in the online store.
 
     Attributes:
-        users: in the store; requests ask about all of them.
+        users: in the store.
+        asked: different requests, each about a user drawn from all of them.
         fill_seconds: what filling it took.
         store_mib: resident memory of the online store.
     """
 
     users: NonNegativeInt
+    asked: NonNegativeInt
     fill_seconds: NonNegativeFloat
     store_mib: NonNegativeFloat
     cost: LoadCost
@@ -103,27 +105,32 @@ class ServingResult(_Result):
 
     Attributes:
         model: what every server serves, in words.
+        share_with_reasons: part of the transactions that are not approved; their answers say why.
+        deadlines_s: that the servers have here, by setting; the shipped ones are shorter.
         versions: of the baseline's libraries.
         costs: by server and number of connections.
         paced: the whole path at half of its largest rate.
         stages: where the time goes.
         stores: how it grows with the users in the store.
-        log_share: rows that the prediction log wrote, of those that it was given under load.
+        log_share: rows that the prediction log wrote for each decision that was answered; None
+            where no server decided.
         missed: a sentence for each budget that was not kept.
     """
 
     model: str
+    share_with_reasons: NonNegativeFloat
+    deadlines_s: Mapping[str, float]
     versions: Mapping[str, str]
     costs: tuple[LoadCost, ...]
     paced: tuple[PacedCost, ...]
     stages: tuple[StageCost, ...]
     stores: tuple[StoreCost, ...]
-    log_share: NonNegativeFloat
+    log_share: NonNegativeFloat | None
     missed: tuple[str, ...]
 
 
 def missed_budgets(
-    costs: Sequence[LoadCost], paced: Sequence[PacedCost], log_share: float
+    costs: Sequence[LoadCost], paced: Sequence[PacedCost], log_share: float | None
 ) -> tuple[str, ...]:
     """Return a sentence for each budget that was not kept."""
     ratios = (
@@ -139,5 +146,6 @@ def missed_budgets(
         for one in paced
         if one.p99_ms > P99_BUDGET_MS
     )
-    lost = (f"the prediction log wrote {log_share:.2%} of its rows",) if log_share < 1 else ()
-    return (*ratios, *latencies, *lost)
+    if log_share is None or log_share == 1:
+        return (*ratios, *latencies)
+    return (*ratios, *latencies, f"the prediction log wrote {log_share:.4%} of its rows")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from cardfraud_pipelines.benchmarks.serving.deployments import Target
+from cardfraud_pipelines.benchmarks.serving.accounts import require_fresh, written_share
+from cardfraud_pipelines.benchmarks.serving.deployments import DEADLINES_S, Target
 from cardfraud_pipelines.benchmarks.serving.forest import COLUMNS, DEPTH, TREES
 from cardfraud_pipelines.benchmarks.serving.ground import Ground, prepared
 from cardfraud_pipelines.benchmarks.serving.processes import resident_mib
 from cardfraud_pipelines.benchmarks.serving.result import (
     BASELINE,
     BUDGETED_CONNECTIONS,
+    FUSED,
     LoadCost,
     PacedCost,
     ServingResult,
@@ -29,8 +30,6 @@ from cardfraud_pipelines.benchmarks.serving.window import Window, together
 from cardfraud_pipelines.benchmarks.serving.world import World, make_world
 
 Report = Callable[[str], None]
-LOG_PATIENCE_S: Final = 20.0
-"""Longer than the prediction log lets rows wait."""
 _LIBRARIES: Final = ("fastapi", "uvicorn", "pandas", "scikit-learn")
 
 
@@ -43,7 +42,8 @@ class Extent:
         rounds: times that every server is asked at each number of connections.
         seconds: of one server's turn.
         paced_seconds: of load at half of the largest rate.
-        users: further sizes of the online store, rising; none leaves this part out.
+        users: further sizes of the online store, rising; none leaves this part out, and so do
+            names without the fused server, which is what is asked.
         names: of what is measured beside the baseline.
     """
 
@@ -91,9 +91,12 @@ def measure_serving(
         report("the whole path at half of its largest rate")
         paced = tuple(_paced(ground, target, costs, extent) for target in servers.whole_path)
         stores = _stores(ground, servers, extent, report)
-        log_share = _log_share(servers)
+        require_fresh(servers.transformers)
+        log_share = written_share(servers.transformers, ground.meter.answered)
     return ServingResult(
         model=f"random forest, {TREES} trees, depth {DEPTH}, {len(COLUMNS)} features",
+        share_with_reasons=ground.samples.share_with_reasons,
+        deadlines_s=DEADLINES_S,
         versions={library: version(library) for library in _LIBRARIES},
         costs=costs,
         paced=paced,
@@ -170,25 +173,24 @@ def _stores(
 ) -> tuple[StoreCost, ...]:
     """Ask the fused server about ever more users."""
     found: list[StoreCost] = []
-    if not extent.users:
+    target = servers.targets.get(FUSED)
+    if target is None or not extent.users:
         return ()
-    target = servers.whole_path[-1]
     for users in (ground.world.users, *extent.users):
         report(f"{users:,} users in the online store")
-        begun = time.perf_counter()
-        meter = ground.hold_users(users)
-        seconds = time.perf_counter() - begun
+        held = ground.hold_users(users)
         window = together(
             [
-                meter.measure(target, connections=4, seconds=extent.seconds)
+                held.meter.measure(target, connections=4, seconds=extent.seconds)
                 for _ in range(extent.rounds)
             ]
         )
         found.append(
             StoreCost(
                 users=users,
-                fill_seconds=seconds,
-                store_mib=resident_mib([meter.redis]),
+                asked=min(held.samples, window.requests),
+                fill_seconds=held.fill_seconds,
+                store_mib=resident_mib([held.meter.redis]),
                 cost=_cost(target.name, 4, window, window.cpu_ms),
             )
         )
@@ -205,16 +207,3 @@ def _stages(before: Mapping[str, Told], after: Mapping[str, Told]) -> tuple[Stag
         for server, told in after.items()
         for stage, mean in told.means_since(before[server]).items()
     )
-
-
-def _log_share(servers: Servers) -> float:
-    """Wait until the prediction log is at rest; return what it wrote of what it was given."""
-    deadline = time.monotonic() + LOG_PATIENCE_S
-    while True:
-        told = _told(servers).values()
-        given, written = (
-            sum(one.log_rows.get(outcome, 0.0) for one in told) for outcome in ("queued", "written")
-        )
-        if written >= given or time.monotonic() > deadline:
-            return written / given if given else 1.0
-        time.sleep(0.5)

@@ -16,6 +16,8 @@ class Sample(BaseModel):
         vector: the forest's columns, as the baseline and a predictor take them.
         probability: of fraud, by the estimator itself.
         decision: by the policy of the benchmark.
+        reasons: what the policy must say for it; nothing of what is approved.
+        contributes: whether the model must say something too, because the score alone decided.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +26,8 @@ class Sample(BaseModel):
     vector: tuple[float, ...]
     probability: float
     decision: str
+    reasons: tuple[str, ...] = ()
+    contributes: bool = False
 
 
 class Samples(BaseModel):
@@ -33,6 +37,11 @@ class Samples(BaseModel):
 
     columns: tuple[str, ...]
     samples: tuple[Sample, ...]
+
+    @property
+    def share_with_reasons(self) -> float:
+        """Part of the samples that are not approved, so that their answers carry reasons."""
+        return sum(one.decision != "approve" for one in self.samples) / len(self.samples)
 
     def save(self, path: Path) -> None:
         """Write them for the load tool."""

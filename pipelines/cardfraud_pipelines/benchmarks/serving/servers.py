@@ -43,6 +43,11 @@ class Servers:
     metrics: Mapping[str, int]
 
     @property
+    def transformers(self) -> Mapping[str, int]:
+        """Port of ``/metrics`` of each server that decides, by the name of its target."""
+        return {name: port for name, port in self.metrics.items() if name != PREDICTOR}
+
+    @property
     def whole_path(self) -> tuple[Target, ...]:
         """Those that take a transaction and answer with a decision, as they are deployed."""
         return tuple(one for name, one in self.targets.items() if name in {SPLIT, FUSED})

@@ -1,4 +1,4 @@
-"""What a server says of itself: its own histogram of stages, and its count of logged rows."""
+"""What a server says of itself: its own histogram of stages, and its counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _STAGE: Final = "cardfraud_stage_milliseconds"
+_REPEATED: Final = "cardfraud_repeated_total"
 _LOG_ROWS: Final = "cardfraud_prediction_log_rows_total"
 
 
@@ -19,11 +20,13 @@ class Told:
         milliseconds: spent in each stage since the start.
         counts: how often each stage was passed.
         log_rows: rows of the prediction log by outcome.
+        repeated: transactions that were answered as before, without work; None if it counts none.
     """
 
     milliseconds: Mapping[str, float]
     counts: Mapping[str, float]
     log_rows: Mapping[str, float]
+    repeated: float | None
 
     def means_since(self, before: Told) -> dict[str, float]:
         """Mean milliseconds of each stage since an earlier moment."""
@@ -49,4 +52,5 @@ def ask(port: int) -> Told:
         milliseconds=found.get(f"{_STAGE}_sum", {}),
         counts=found.get(f"{_STAGE}_count", {}),
         log_rows=found.get(_LOG_ROWS, {}),
+        repeated=found.get(_REPEATED, {}).get(""),
     )

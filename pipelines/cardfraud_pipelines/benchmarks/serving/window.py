@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +18,6 @@ from cardfraud_pipelines.benchmarks.serving.load import Outcome, Plan
 from cardfraud_pipelines.benchmarks.serving.processes import cpu_seconds, resident_mib
 
 _LOAD: Final = "cardfraud_pipelines.benchmarks.serving.load"
-_NUMBERS: Final = 10_000_000
-"""Requests that a window may number at most."""
 
 
 class WrongAnswer(CardfraudError):
@@ -96,11 +94,17 @@ class Meter:
     Attributes:
         samples: file with what is asked.
         redis: process of the online store.
+        answered: right answers of each server so far, by name; its next request has this number, so
+            that it never sees a transaction twice and all servers are asked the same ones.
     """
 
     samples: Path
     redis: int
-    _first: Iterable[int] = field(default_factory=lambda: count(0, _NUMBERS))
+    answered: Counter[str] = field(default_factory=Counter)
+
+    def asking(self, samples: Path) -> Meter:
+        """Return a meter that asks something else and goes on numbering where this one is."""
+        return replace(self, samples=samples)
 
     def measure(
         self, target: Target, *, connections: int, seconds: float, rate: float | None = None
@@ -124,7 +128,7 @@ class Meter:
             connections=connections,
             seconds=seconds,
             rate=rate,
-            first=next(iter(self._first)),
+            first=self.answered[target.name],
         )
         before = cpu_seconds(target.processes), cpu_seconds([self.redis])
         done = subprocess.run(
@@ -137,6 +141,7 @@ class Meter:
         if outcome.first_fault is not None or not outcome.latencies_us:
             fault = outcome.first_fault or "no answer at all"
             raise WrongAnswer(target.name, outcome.faults, fault)
+        self.answered[target.name] += len(outcome.latencies_us)
         return Window(
             latencies_us=outcome.latencies_us,
             seconds=outcome.seconds,

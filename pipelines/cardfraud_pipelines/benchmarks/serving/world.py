@@ -30,21 +30,27 @@ ROWS: Final = 350_000
 """Two payments a user and day, over half a year."""
 TRAINING_ROWS: Final = 30_000
 SAMPLES: Final = 4_000
+MOST_SAMPLES: Final = 20_000
+"""Drawn where the store holds as many users; seconds to make, and more than a turn can ask."""
+SHARE_LARGE: Final = 0.05
+"""Of the samples are of large amounts, so that giving reasons is part of what is measured."""
 STREAMED_DAYS: Final = 2
 """Days before the watermark that the stream has seen too, as it has in a running system."""
 LARGE: Final = 220.0
 """Amounts above it are fraud, as in the handbook's first scenario, and reviewed by a rule."""
+_RULE: Final = "large_amount"
+_REASON: Final = "more than people usually spend"
 POLICY: Final = Policy(
     thresholds=Thresholds(review=0.3, decline=0.8),
     rules=(
         Rule.model_validate(
             {
-                "name": "large_amount",
+                "name": _RULE,
                 "field": "amount",
                 "op": "gt",
                 "value": LARGE,
                 "decision": "review",
-                "reason": "more than people usually spend",
+                "reason": _REASON,
             }
         ),
     ),
@@ -88,6 +94,7 @@ class World:
         merchants = random.choice(sorted(self.merchants), count)
         amounts = np.maximum(1, random.gamma(2.0, 3000.0, count)).astype(int)
         moments = self.noon_us + random.integers(1, DAY_US // 2, count)
+        amounts[random.random(count) < SHARE_LARGE] += int(LARGE * 100)
         transactions = [
             _transaction(user_name(int(n)), str(m), int(a), int(t))
             for n, m, a, t in zip(numbers, merchants, amounts, moments, strict=True)
@@ -109,6 +116,8 @@ class World:
                     vector=tuple(row),
                     probability=probability,
                     decision=_decision(probability, one.amount_minor / 100),
+                    reasons=_reasons(probability, one.amount_minor / 100),
+                    contributes=probability >= POLICY.thresholds.review,
                 )
                 for one, row, probability in chosen
                 if min(
@@ -202,3 +211,15 @@ def _decision(probability: float, amount: float) -> str:
     if probability >= POLICY.thresholds.decline:
         return "decline"
     return "review" if probability >= POLICY.thresholds.review or amount > LARGE else "approve"
+
+
+def _reasons(probability: float, amount: float) -> tuple[str, ...]:
+    """Return what the policy says, in its own words; written out here to be compared with it."""
+    said: list[str] = []
+    if probability >= POLICY.thresholds.review:
+        declined = probability >= POLICY.thresholds.decline
+        reached = POLICY.thresholds.decline if declined else POLICY.thresholds.review
+        said.append(f"probability at or above {reached}")
+    if amount > LARGE:
+        said.append(f"{_RULE}: {_REASON}")
+    return tuple(said)

@@ -1,6 +1,8 @@
 """The load tool asks what it says, notices every wrong answer, and hides no wait."""
 
 import asyncio
+import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,28 @@ SAMPLES = Samples(
         ),
     ),
 )
+AFTER_THE_STALL_S = 1_000.0
 HEALTH = {"degraded": False, "missing": [], "stale": []}
+
+
+@dataclass
+class Clock:
+    """Stands still until a test moves it."""
+
+    now: float = 0.0
+
+    def perf_counter(self) -> float:
+        """Return the moment that the test has set."""
+        return self.now
+
+    def process_time(self) -> float:
+        """Return no processor time."""
+        return 0.0
 
 
 def decided(**changes: Any) -> bytes:
     """Return the right answer of a transformer, with changes."""
-    right = {"probability": 0.25, "decision": "approve", "features": HEALTH}
+    right = {"probability": 0.25, "decision": "approve", "reasons": [], "features": HEALTH}
     return ok({"predictions": [right | changes]})
 
 
@@ -57,7 +75,7 @@ def test_every_request_is_another_transaction(tmp_path: Path) -> None:
 
     outcome, bodies = asked(tmp_path, right)
     ids = [body["instances"][0]["transaction_id"] for body in bodies]
-    assert len(set(ids)) == len(ids) == len(outcome.latencies_us) > 2
+    assert len(set(ids)) == len(ids) == len(outcome.latencies_us) >= 2
     assert min(ids) == "000000000007"
     assert bodies[0]["instances"][0]["amount"] == 12.5
     assert (outcome.faults, outcome.first_fault) == (0, None)
@@ -72,6 +90,8 @@ def test_every_request_is_another_transaction(tmp_path: Path) -> None:
         (decided(decision="review"), "decision review, expected approve"),
         (decided(features=HEALTH | {"degraded": True}), "less than all"),
         (decided(features=HEALTH | {"missing": ["user"]}), "less than all"),
+        (decided(reasons=["large_amount: too much"]), "reasons"),
+        (decided(reasons=["amount: 12.50"]), "approved, and yet"),
         (ok({"predictions": []}), "cannot be read"),
         (response("200 OK", b"not JSON"), "cannot be read"),
         (response("503 Service Unavailable", b"gone"), "HTTP/1.1 503: gone"),
@@ -86,7 +106,7 @@ def test_a_wrong_answer_is_a_fault(
     monkeypatch.setattr(load, "PATIENCE_S", 0.3)
 
     async def wrong(number: int, _body: dict[str, Any]) -> bytes | None:
-        return answer if number == 3 else decided()
+        return answer if number == 1 else decided()
 
     outcome, _ = asked(tmp_path, wrong)
     assert outcome.first_fault is not None
@@ -99,28 +119,33 @@ def test_a_request_without_an_answer_is_a_fault(
     """A server that falls silent is noticed when patience ends."""
     monkeypatch.setattr(load, "PATIENCE_S", 0.3)
 
-    async def silent(number: int, _body: dict[str, Any]) -> bytes:
-        if number == 2:
-            await asyncio.sleep(30)
+    async def silent(_number: int, _body: dict[str, Any]) -> bytes:
+        await asyncio.sleep(30)
         return decided()
 
-    outcome, _ = asked(tmp_path, silent)
+    outcome, _ = asked(tmp_path, silent, connections=1)
     assert outcome.first_fault == "1 requests were never answered"
 
 
-def test_a_stall_is_in_the_latencies_of_all_that_were_due(tmp_path: Path) -> None:
+def test_a_stall_is_in_the_latencies_of_all_that_were_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At a rate, requests that fall due while the server stalls have waited for its end."""
+    clock = Clock()
+    monkeypatch.setattr(load, "time", clock)
 
-    async def stalling(number: int, _body: dict[str, Any]) -> bytes:
-        if number == 1:
-            await asyncio.sleep(0.5)
+    async def stalling(_number: int, _body: dict[str, Any]) -> bytes:
+        clock.now = AFTER_THE_STALL_S
         return decided()
 
-    outcome, bodies = asked(tmp_path, stalling, connections=1, seconds=0.6, rate=100.0)
+    outcome, bodies = asked(tmp_path, stalling, connections=1, seconds=0.05, rate=400.0)
+    source, due, moments = random.Random(7), 0.0, []
+    while (due := due + source.expovariate(400.0)) <= 0.05:
+        moments.append(due)
     assert outcome.faults == 0
-    assert len(bodies) == len(outcome.latencies_us)
-    # About 50 fell due in the half second, and 30 of them in its first 300 ms.
-    assert sum(latency > 200_000 for latency in outcome.latencies_us) >= 10
+    assert len(bodies) == len(moments) > 1
+    waited = tuple(round((AFTER_THE_STALL_S - moment) * 1e6) for moment in moments)
+    assert outcome.latencies_us == waited
 
 
 def test_the_baseline_gets_named_values(tmp_path: Path) -> None:

@@ -68,10 +68,24 @@ def test_a_whole_run(tmp_path: Path, world: World) -> None:
     assert [one.server for one in result.paced] == [SPLIT, FUSED]
     assert {one.server for one in result.stages} >= {SPLIT, FUSED}
     assert [one.users for one in result.stores] == [world.users, world.users + 5]
+    for one in result.stores:
+        assert one.asked == min(one.cost.requests, len(world.samples(users=one.users).samples))
+        assert one.cost.server == FUSED
     assert result.log_share == 1
     whole = BenchmarkResult(machine=machine(), serving=result)
     assert BenchmarkResult.model_validate_json(whole.model_dump_json()) == whole
     assert json.loads(whole.model_dump_json())["features"] is None
+
+
+def test_without_the_fused_server(tmp_path: Path, world: World) -> None:
+    """Sizes of the store are asked of no other server in its place."""
+    extent = Extent(
+        connections=(1,), rounds=1, seconds=0.2, paced_seconds=0.2, users=(50,), names=(SPLIT,)
+    )
+    result = measure_serving(tmp_path / "stack", extent, lambda _: None, world=world)
+    assert {cost.server for cost in result.costs} == {BASELINE, SPLIT}
+    assert result.stores == ()
+    assert result.log_share == 1
 
 
 def test_each_budget_can_be_missed() -> None:
@@ -91,4 +105,4 @@ def test_each_budget_can_be_missed() -> None:
     assert len(missed_budgets([fused, raw, baseline], [], 1.0)) == 2
     slow = PACED.model_copy(update={"p99_ms": 10.1})
     assert len(missed_budgets([], [slow], 1.0)) == 1
-    assert missed_budgets([], [], 0.5) == ("the prediction log wrote 50.00% of its rows",)
+    assert missed_budgets([], [], 0.5) == ("the prediction log wrote 50.0000% of its rows",)
