@@ -138,6 +138,17 @@ class GateLimits(_Grown):
     bootstrap_samples: Annotated[int, Field(ge=100, le=10_000)] = 500
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
+    @model_validator(mode="after")
+    def _chance_can_be_ruled_out(self) -> Self:
+        # The smallest p-value that so many permutations can give; above it no segment would fail.
+        if 1 / (1 + self.bootstrap_samples) > 1 - self.confidence:
+            msg = (
+                f"{self.bootstrap_samples} bootstrap_samples are too few for a confidence of "
+                f"{self.confidence}: 1 / (1 + bootstrap_samples) must not exceed 1 - confidence"
+            )
+            raise ValueError(msg)
+        return self
+
 
 class WhenPredictorFails(StrEnum):
     """What the transformer answers while the predictor does not."""

@@ -16,6 +16,14 @@ RULE: dict[str, Any] = {
 }
 
 
+def test_a_gate_that_could_not_fail_is_refused() -> None:
+    """With too few permutations for its confidence no unfair model could be told from chance."""
+    with pytest.raises(ValidationError, match="200 bootstrap_samples are too few"):
+        GateLimits(bootstrap_samples=200, confidence=0.999)
+    assert GateLimits(bootstrap_samples=1_000, confidence=0.999).confidence == 0.999
+    assert GateLimits(bootstrap_samples=100, confidence=0.99).bootstrap_samples == 100
+
+
 def test_a_stored_policy_is_the_same_policy() -> None:
     """The stored bytes give the same policy back, with the same digest."""
     again = Policy.model_validate_json(POLICY.encode())
