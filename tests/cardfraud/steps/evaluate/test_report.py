@@ -149,3 +149,10 @@ def test_names_from_data_are_escaped_and_periods_end_on_their_last_day(good: Dra
     assert "<old>" not in html
     assert "Held-out time 2024-03-01 to 2024-03-07: 600 transactions" in html
     assert page_of(good) == html
+
+
+def test_a_slice_beyond_chance_is_said_to_be_no_proof() -> None:
+    """Rows of one card depend on each other, and the exact intervals do not know of it."""
+    page = page_of(drawn("candidate", GOOD))
+    assert "exact for independent rows" in page
+    assert "one to look into, no proof" in page
