@@ -112,7 +112,7 @@ class Rule(Condition, _Grown):
 class GateLimits(_Grown):
     """What a candidate must show before it may be published."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"max_cost_increase"})
+    later: ClassVar[frozenset[str]] = frozenset({"max_cost_increase", "allow_unmeasured_latency"})
 
     min_positives: Annotated[int, Field(ge=1)] = 50
     """Frauds in the held-out time; below it no figure means anything."""
@@ -135,6 +135,8 @@ class GateLimits(_Grown):
     """Whether data without segments passes, with the words "fairness: not assessed"."""
     max_latency_p99_ms: Annotated[float, Field(gt=0)] = 10.0
     """99th percentile of scoring one transaction with the model, where it was measured."""
+    allow_unmeasured_latency: bool = True
+    """Whether an evaluation that did not measure the latency passes, which its sentence says."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=10_000)] = 500
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 

@@ -257,12 +257,14 @@ def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
 def _latency(measured: float | None, limits: GateLimits) -> Check:
     limit = limits.max_latency_p99_ms
     if measured is None:
+        allowed = limits.allow_unmeasured_latency
         return Check(
             name="latency",
-            passed=True,
+            passed=allowed,
             value=None,
             limit=limit,
-            sentence="Latency was not measured in this evaluation.",
+            sentence=f"Latency was not measured in this evaluation; "
+            f"the policy {'allows' if allowed else 'does not allow'} that.",
         )
     return Check(
         name="latency",

@@ -233,6 +233,18 @@ def test_a_slow_candidate_fails(labels: NDArray[np.bool_]) -> None:
     assert _judge(labels, scores, latency_p99_ms=10.0).passed
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_latency_that_was_not_measured_passes_by_allowance_only(
+    labels: NDArray[np.bool_], allowed: bool
+) -> None:
+    """The policy says whether it may be left out, and the sentence says what the policy says."""
+    limits = LIMITS.model_copy(update={"allow_unmeasured_latency": allowed})
+    verdict = _judge(labels, _scorer(labels, 2.5), limits=limits)
+    assert _failed(verdict) == (set() if allowed else {"latency"})
+    said = "the policy allows that." if allowed else "the policy does not allow that."
+    assert _check(verdict, "latency").sentence.endswith(said)
+
+
 def test_the_same_input_gives_the_same_verdict_and_finite_json(labels: NDArray[np.bool_]) -> None:
     """The gate is a pure function, and its verdict survives the way through JSON."""
     scores, champion = _scorer(labels, 2.5), _scorer(labels, 2.4, seed=2)
