@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,11 @@ from cardfraud.evaluation.comparison import Comparison, compare
 from cardfraud.evaluation.fairness import Fairness, assess_fairness
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.inputs import labels_and_scores
+from cardfraud.evaluation.intervals import exact_share
 from cardfraud.evaluation.result import Result
 
+MIN_FLAGGED: Final = 50
+"""Rows at or above the review threshold from which their calibration is judged."""
 FAIRNESS_NOT_ASSESSED = "fairness: not assessed"
 
 
@@ -81,6 +86,7 @@ def judge(
         _champion(comparison, limits),
         _cost(comparison, limits),
         _calibration(y, p, limits),
+        _flagged_calibration(y, p, scores >= policy.thresholds.review, limits),
         _fairness(fairness, limits),
         _latency(latency_p99_ms, limits),
     )
@@ -217,6 +223,38 @@ def _calibration(y: NDArray[np.bool_], p: NDArray[np.float64], limits: GateLimit
         sentence=(
             f"Probabilities differ from observed shares by {value:.4f} on average; "
             f"at most {limit} is allowed."
+        ),
+    )
+
+
+def _flagged_calibration(
+    y: NDArray[np.bool_], p: NDArray[np.float64], flagged: NDArray[np.bool_], limits: GateLimits
+) -> Check:
+    """Judge the scores that decide; the binomial interval takes rows as independent."""
+    limit, count = limits.max_flagged_calibration_gap, int(flagged.sum())
+    share = exact_share(int(y[flagged].sum()), count, limits.confidence)
+    if share is None or count < MIN_FLAGGED:
+        return Check(
+            name="flagged_calibration",
+            passed=True,
+            value=None,
+            limit=limit,
+            sentence=f"{count} rows lie at or above the review threshold; with fewer than "
+            f"{MIN_FLAGGED} the calibration of those is not judged.",
+        )
+    mean = float(p[flagged].mean())
+    gap, chance = abs(mean - share.estimate), share.low <= mean <= share.high
+    return Check(
+        name="flagged_calibration",
+        passed=gap <= limit or chance,
+        value=gap,
+        limit=limit,
+        sentence=(
+            f"Of {count:,} rows at or above the review threshold {share.estimate:.4f} are frauds "
+            f"({limits.confidence:.0%} interval {share.low:.4f} to {share.high:.4f}), their mean "
+            f"probability is {mean:.4f}: a gap of {gap:.4f}, which chance "
+            f"{'explains' if chance else 'does not explain'}; more than {limit} is allowed only "
+            "where it does."
         ),
     )
 

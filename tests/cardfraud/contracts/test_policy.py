@@ -114,6 +114,17 @@ def test_what_a_rule_gained_later_is_part_of_it(change: dict[str, Any]) -> None:
     assert changed.digest != plain.digest
 
 
+@pytest.mark.parametrize(
+    "change", [{"max_flagged_calibration_gap": 0.1}, {"allow_unmeasured_latency": False}]
+)
+def test_what_the_gate_gained_later_is_written_where_it_is_set(change: dict[str, Any]) -> None:
+    """By default a limit of later leaves the digest alone; set, it is read again as it was."""
+    assert not change.keys() & POLICY.model_dump()["gate"].keys()
+    changed = POLICY.model_copy(update={"gate": GateLimits.model_validate(change)})
+    assert Policy.model_validate_json(changed.encode()) == changed
+    assert changed.digest != POLICY.digest
+
+
 def test_two_rules_of_one_name_are_refused() -> None:
     """Nobody could tell from a decision which of the two had fired."""
     rules = (Rule.model_validate(RULE), Rule.model_validate(RULE | {"value": 5}))

@@ -165,8 +165,48 @@ def test_no_fraud_at_all_fails_without_an_exception(labels: NDArray[np.bool_]) -
 
 
 def test_a_badly_calibrated_candidate_fails(labels: NDArray[np.bool_]) -> None:
-    """Scores in the right order but at the wrong height fail on calibration alone."""
-    assert _failed(_judge(labels, _scorer(labels, 2.5) ** 0.3)) == {"calibration"}
+    """Scores in the right order but at the wrong height fail on both checks of calibration."""
+    verdict = _judge(labels, _scorer(labels, 2.5) ** 0.3)
+    assert _failed(verdict) == {"calibration", "flagged_calibration"}
+
+
+@pytest.mark.parametrize("times", [0.2, 4.0])
+def test_odds_that_are_wrong_where_they_decide_fail(
+    labels: NDArray[np.bool_], times: float
+) -> None:
+    """Odds that are that many times too high pass over all rows and fail over the flagged ones."""
+    scores = _scorer(labels, 2.5)
+    odds = times * scores / (1 - scores)
+    verdict = _judge(labels, odds / (1 + odds))
+    assert _failed(verdict) == {"flagged_calibration"}
+    flagged = odds / (1 + odds) >= 0.3
+    share = labels[flagged].mean()
+    assert f"Of {flagged.sum()} rows" in verdict.reasons[0]
+    assert f"{share:.4f} are frauds" in verdict.reasons[0]
+    loose = LIMITS.model_copy(update={"max_flagged_calibration_gap": 0.3})
+    assert _judge(labels, odds / (1 + odds), limits=loose).passed
+
+
+def test_few_flagged_rows_are_not_judged_and_chance_excuses_a_gap(
+    labels: NDArray[np.bool_],
+) -> None:
+    """Below fifty flagged rows nothing is said; from there on the binomial interval decides."""
+    legitimate = np.flatnonzero(~labels)
+    found = {}
+    for count in (49, 50):
+        scores = np.minimum(_scorer(labels, 2.5), 0.29)
+        scores[legitimate[:count]] = 0.9
+        found[count] = _check(_judge(labels, scores), "flagged_calibration")
+    assert (found[49].passed, found[49].value) == (True, None)
+    assert found[49].sentence.startswith("49 rows lie at or above the review threshold")
+    assert not found[50].passed
+    assert found[50].value == pytest.approx(0.9)
+    strict = LIMITS.model_copy(update={"max_flagged_calibration_gap": 0.0})
+    excused = _check(_judge(labels, _scorer(labels, 2.5), limits=strict), "flagged_calibration")
+    assert excused.passed
+    assert excused.value is not None
+    assert excused.value > 0
+    assert "which chance explains" in excused.sentence
 
 
 def test_a_candidate_whose_decisions_cost_more_fails(labels: NDArray[np.bool_]) -> None:
@@ -197,7 +237,8 @@ def test_an_unfair_candidate_fails(labels: NDArray[np.bool_]) -> None:
     scores = _scorer(labels, 2.5)
     assert _judge(labels, scores, segments=segments).passed
     some = (np.arange(ROWS) % 20 == 1) & ~labels
-    unfair = _judge(labels, np.where(some, 0.35, scores), segments=segments)
+    limits = LIMITS.model_copy(update={"max_flagged_calibration_gap": 1.0})
+    unfair = _judge(labels, np.where(some, 0.35, scores), segments=segments, limits=limits)
     assert _failed(unfair) == {"fairness"}
     assert "chance does not explain" in unfair.reasons[0]
 
