@@ -54,6 +54,7 @@ def judge(
     policy: Policy,
     *,
     champion: Scored | None = None,
+    champion_policy: str | None = None,
     latency_p99_ms: float | None = None,
     k: int = 100,
     seed: int = 0,
@@ -66,6 +67,8 @@ def judge(
         policy: thresholds that the candidate would act at, costs, and the gate's limits.
         champion: the champion on the same rows, at the thresholds that it acts at; None for a
             first model.
+        champion_policy: digest of the policy that these thresholds are of; None where the champion
+            has none, so that nobody knows what its decisions cost, which fails the check of cost.
         latency_p99_ms: measured time to score one transaction; None where it was not measured.
         k: cards that can be looked at in a day, for Card Precision@k.
         seed: seed of the bootstrap and of the permutations.
@@ -84,7 +87,7 @@ def judge(
         _distinct(p, limits),
         *_average_precision(y, p, limits),
         _champion(comparison, limits),
-        _cost(comparison, limits),
+        _cost(comparison, champion_policy, limits),
         _calibration(y, p, limits),
         _flagged_calibration(y, p, scores >= policy.thresholds.review, limits),
         _fairness(fairness, limits),
@@ -176,10 +179,19 @@ def _champion(comparison: Comparison, limits: GateLimits) -> Check:
     )
 
 
-def _cost(comparison: Comparison, limits: GateLimits) -> Check:
+def _cost(comparison: Comparison, champion_policy: str | None, limits: GateLimits) -> Check:
     limit = limits.max_cost_increase
     if comparison.difference is None:
         return _no_champion("cost", limit)
+    if champion_policy is None:
+        return Check(
+            name="cost",
+            passed=False,
+            value=None,
+            limit=limit,
+            sentence="The champion has no policy, so that nobody knows what its decisions cost: "
+            "let the alias that names it name its policy, too, or judge the candidate by itself.",
+        )
     change, costs = comparison.cost_change, comparison.difference.cost_per_thousand
     if change is None or costs is None:
         # The champion's decisions cost nothing: the candidate's may not cost anything either.
@@ -190,8 +202,8 @@ def _cost(comparison: Comparison, limits: GateLimits) -> Check:
             passed=free,
             value=None,
             limit=limit,
-            sentence=f"The champion's decisions cost nothing, the candidate's "
-            f"{'nothing either' if free else 'something'}.",
+            sentence=f"The champion's decisions cost nothing by its policy {champion_policy}, the "
+            f"candidate's {'nothing either' if free else 'something'}.",
         )
     return Check(
         name="cost",
@@ -202,7 +214,8 @@ def _cost(comparison: Comparison, limits: GateLimits) -> Check:
             f"Against the champion the decisions' cost changes by {change.estimate:+.1%} "
             f"({change.level:.0%} interval {change.low:+.1%} to {change.high:+.1%}), that is by "
             f"{costs.estimate:+,.2f} per 1,000 transactions; the interval may not reach above "
-            f"{limit:+.1%}."
+            f"{limit:+.1%}. The champion decides by the thresholds of its policy "
+            f"{champion_policy}."
         ),
     )
 

@@ -9,6 +9,7 @@ from cardfraud.evaluation.intervals import Interval
 
 ROWS = 4_000
 LIMITS = GateLimits(min_average_precision=0.3, bootstrap_samples=200)
+CHAMPION_POLICY = f"sha256-{'c' * 64}"
 Floats = NDArray[np.float64]
 
 
@@ -31,6 +32,7 @@ def _judge(
     *,
     champion: Floats | None = None,
     champion_review: float = 0.3,
+    champion_policy: str | None = CHAMPION_POLICY,
     limits: GateLimits = LIMITS,
     segments: NDArray[np.object_] | None = None,
     cards: NDArray[np.int64] | None = None,
@@ -55,6 +57,7 @@ def _judge(
         candidate.astype(np.float32),
         policy,
         champion=None if champion is None else Scored(champion.astype(np.float32), own),
+        champion_policy=champion_policy,
         latency_p99_ms=latency_p99_ms,
     )
 
@@ -134,6 +137,23 @@ def test_a_candidate_equal_to_the_champion_passes(labels: NDArray[np.bool_]) -> 
     """A retrained model that scores alike is no reason to stop."""
     scores = _scorer(labels, 2.5)
     assert _judge(labels, scores, champion=scores).passed
+
+
+def test_the_sentence_of_cost_names_the_champions_policy(labels: NDArray[np.bool_]) -> None:
+    """Whoever reads the verdict sees by which thresholds the champion was priced."""
+    scores = _scorer(labels, 2.5)
+    found = _check(_judge(labels, scores, champion=scores), "cost")
+    assert found.passed
+    assert found.sentence.endswith(f"thresholds of its policy {CHAMPION_POLICY}.")
+
+
+def test_a_champion_without_a_policy_cannot_be_priced(labels: NDArray[np.bool_]) -> None:
+    """Nobody knows at which thresholds it decides: the check of cost fails and says what to do."""
+    scores = _scorer(labels, 2.5)
+    verdict = _judge(labels, scores, champion=scores, champion_policy=None)
+    assert _failed(verdict) == {"cost"}
+    assert "let the alias that names it name its policy" in verdict.reasons[0]
+    assert _judge(labels, scores, champion_policy=None).passed
 
 
 def test_a_constant_scorer_fails(labels: NDArray[np.bool_]) -> None:

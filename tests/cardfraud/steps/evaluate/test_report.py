@@ -62,6 +62,7 @@ def page_of(*many: Drawn) -> str:
         candidate=many[0].figures,
         champion=many[1].figures if len(many) > 1 else None,
         champion_digest="sha256-" + "c" * 64 if len(many) > 1 else None,
+        champion_policy_digest=POLICY.digest if len(many) > 1 else None,
         importance=None,
         slices=worst_slices(
             LABELS,
@@ -82,6 +83,7 @@ def page_of(*many: Drawn) -> str:
             many[0].scores,
             POLICY,
             champion=Scored(many[1].scores, POLICY.thresholds) if len(many) > 1 else None,
+            champion_policy=POLICY.digest if len(many) > 1 else None,
         ),
     )
     return render(candidate, metrics, POLICY, LABELS, many)
