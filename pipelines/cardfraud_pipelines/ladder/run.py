@@ -82,8 +82,8 @@ def _read(source: Source, periods: Periods, end: date) -> Tables:
     labels = pl.concat([one.labels for one in extracts])
     # What is fitted and chosen knows what was reported when the first measured day began, no more.
     begun = datetime.combine(periods.start, time(), UTC)
-    known = latest_labels(labels.filter(pl.col("reported_at") <= begun))
+    reported = latest_labels(labels.filter(pl.col("reported_at") <= begun))
     known_frauds = transactions.select("transaction_id").join(
-        known, on="transaction_id", how="left", maintain_order="left"
+        reported, on="transaction_id", how="left", maintain_order="left"
     )["is_fraud"]
     return Tables(transactions, labels, known_frauds.fill_null(value=False).to_numpy())
