@@ -42,6 +42,7 @@ def test_noise_of_one_round_does_not_count_and_a_slow_row_does() -> None:
     spent[0, 7] = 50.0
     spent[:, 8:10] = 9.0
     found = over_rounds(spent)
-    assert (found.samples, found.p50_ms, found.p99_ms) == (101, 1.0, pytest.approx(9.0))
+    assert (found.samples, found.p50_ms) == (101, 1.0)
+    assert found.p99_ms == pytest.approx(9.0)
     spent[:, 8:10] = 1.0
     assert over_rounds(spent).p99_ms == 1.0
