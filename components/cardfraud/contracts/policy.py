@@ -112,7 +112,9 @@ class Rule(Condition, _Grown):
 class GateLimits(_Grown):
     """What a candidate must show before it may be published."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"max_cost_increase"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"max_cost_increase", "max_flagged_calibration_gap", "allow_unmeasured_latency"}
+    )
 
     min_positives: Annotated[int, Field(ge=1)] = 50
     """Frauds in the held-out time; below it no figure means anything."""
@@ -127,6 +129,12 @@ class GateLimits(_Grown):
     min_distinct_scores: Annotated[int, Field(ge=2)] = 10
     """A scorer with fewer distinct scores is constant for all purposes."""
     max_calibration_error: Share = 0.05
+    """Over all rows. Nearly all of them are legitimate and score near zero, so that it says little
+    about the scores that decide; the next limit does."""
+    max_flagged_calibration_gap: Share = 0.15
+    """Largest difference between the mean probability of the rows from the review threshold on and
+    their share of frauds. A larger one fails unless chance explains it; below 50 such rows it is
+    not judged."""
     max_segment_gap: Share = 0.01
     """Largest difference of the false positive rate at the review threshold between segments: at
     0.01, of a hundred good transactions one more is stopped in one segment than in another. A
@@ -135,8 +143,21 @@ class GateLimits(_Grown):
     """Whether data without segments passes, with the words "fairness: not assessed"."""
     max_latency_p99_ms: Annotated[float, Field(gt=0)] = 10.0
     """99th percentile of scoring one transaction with the model, where it was measured."""
+    allow_unmeasured_latency: bool = True
+    """Whether an evaluation that did not measure the latency passes, which its sentence says."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=10_000)] = 500
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+    @model_validator(mode="after")
+    def _chance_can_be_ruled_out(self) -> Self:
+        # The smallest p-value that so many permutations can give; above it no segment would fail.
+        if 1 / (1 + self.bootstrap_samples) > 1 - self.confidence:
+            msg = (
+                f"{self.bootstrap_samples} bootstrap_samples are too few for a confidence of "
+                f"{self.confidence}: 1 / (1 + bootstrap_samples) must not exceed 1 - confidence"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class WhenPredictorFails(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,11 @@ from cardfraud.evaluation.comparison import Comparison, compare
 from cardfraud.evaluation.fairness import Fairness, assess_fairness
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.inputs import labels_and_scores
+from cardfraud.evaluation.intervals import exact_share
 from cardfraud.evaluation.result import Result
 
+MIN_FLAGGED: Final = 50
+"""Rows at or above the review threshold from which their calibration is judged."""
 FAIRNESS_NOT_ASSESSED = "fairness: not assessed"
 
 
@@ -49,6 +54,7 @@ def judge(
     policy: Policy,
     *,
     champion: Scored | None = None,
+    champion_policy: str | None = None,
     latency_p99_ms: float | None = None,
     k: int = 100,
     seed: int = 0,
@@ -61,6 +67,8 @@ def judge(
         policy: thresholds that the candidate would act at, costs, and the gate's limits.
         champion: the champion on the same rows, at the thresholds that it acts at; None for a
             first model.
+        champion_policy: digest of the policy that these thresholds are of; None where the champion
+            has none, so that nobody knows what its decisions cost, which fails the check of cost.
         latency_p99_ms: measured time to score one transaction; None where it was not measured.
         k: cards that can be looked at in a day, for Card Precision@k.
         seed: seed of the bootstrap and of the permutations.
@@ -79,8 +87,9 @@ def judge(
         _distinct(p, limits),
         *_average_precision(y, p, limits),
         _champion(comparison, limits),
-        _cost(comparison, limits),
+        _cost(comparison, champion_policy, limits),
         _calibration(y, p, limits),
+        _flagged_calibration(y, p, scores >= policy.thresholds.review, limits),
         _fairness(fairness, limits),
         _latency(latency_p99_ms, limits),
     )
@@ -170,10 +179,19 @@ def _champion(comparison: Comparison, limits: GateLimits) -> Check:
     )
 
 
-def _cost(comparison: Comparison, limits: GateLimits) -> Check:
+def _cost(comparison: Comparison, champion_policy: str | None, limits: GateLimits) -> Check:
     limit = limits.max_cost_increase
     if comparison.difference is None:
         return _no_champion("cost", limit)
+    if champion_policy is None:
+        return Check(
+            name="cost",
+            passed=False,
+            value=None,
+            limit=limit,
+            sentence="The champion has no policy, so that nobody knows what its decisions cost: "
+            "let the alias that names it name its policy, too, or judge the candidate by itself.",
+        )
     change, costs = comparison.cost_change, comparison.difference.cost_per_thousand
     if change is None or costs is None:
         # The champion's decisions cost nothing: the candidate's may not cost anything either.
@@ -184,8 +202,8 @@ def _cost(comparison: Comparison, limits: GateLimits) -> Check:
             passed=free,
             value=None,
             limit=limit,
-            sentence=f"The champion's decisions cost nothing, the candidate's "
-            f"{'nothing either' if free else 'something'}.",
+            sentence=f"The champion's decisions cost nothing by its policy {champion_policy}, the "
+            f"candidate's {'nothing either' if free else 'something'}.",
         )
     return Check(
         name="cost",
@@ -196,7 +214,8 @@ def _cost(comparison: Comparison, limits: GateLimits) -> Check:
             f"Against the champion the decisions' cost changes by {change.estimate:+.1%} "
             f"({change.level:.0%} interval {change.low:+.1%} to {change.high:+.1%}), that is by "
             f"{costs.estimate:+,.2f} per 1,000 transactions; the interval may not reach above "
-            f"{limit:+.1%}."
+            f"{limit:+.1%}. The champion decides by the thresholds of its policy "
+            f"{champion_policy}."
         ),
     )
 
@@ -217,6 +236,38 @@ def _calibration(y: NDArray[np.bool_], p: NDArray[np.float64], limits: GateLimit
         sentence=(
             f"Probabilities differ from observed shares by {value:.4f} on average; "
             f"at most {limit} is allowed."
+        ),
+    )
+
+
+def _flagged_calibration(
+    y: NDArray[np.bool_], p: NDArray[np.float64], flagged: NDArray[np.bool_], limits: GateLimits
+) -> Check:
+    """Judge the scores that decide; the binomial interval takes rows as independent."""
+    limit, count = limits.max_flagged_calibration_gap, int(flagged.sum())
+    share = exact_share(int(y[flagged].sum()), count, limits.confidence)
+    if share is None or count < MIN_FLAGGED:
+        return Check(
+            name="flagged_calibration",
+            passed=True,
+            value=None,
+            limit=limit,
+            sentence=f"{count} rows lie at or above the review threshold; with fewer than "
+            f"{MIN_FLAGGED} the calibration of those is not judged.",
+        )
+    mean = float(p[flagged].mean())
+    gap, chance = abs(mean - share.estimate), share.low <= mean <= share.high
+    return Check(
+        name="flagged_calibration",
+        passed=gap <= limit or chance,
+        value=gap,
+        limit=limit,
+        sentence=(
+            f"Of {count:,} rows at or above the review threshold {share.estimate:.4f} are frauds "
+            f"({limits.confidence:.0%} interval {share.low:.4f} to {share.high:.4f}), their mean "
+            f"probability is {mean:.4f}: a gap of {gap:.4f}, which chance "
+            f"{'explains' if chance else 'does not explain'}; more than {limit} is allowed only "
+            "where it does."
         ),
     )
 
@@ -257,12 +308,14 @@ def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
 def _latency(measured: float | None, limits: GateLimits) -> Check:
     limit = limits.max_latency_p99_ms
     if measured is None:
+        allowed = limits.allow_unmeasured_latency
         return Check(
             name="latency",
-            passed=True,
+            passed=allowed,
             value=None,
             limit=limit,
-            sentence="Latency was not measured in this evaluation.",
+            sentence=f"Latency was not measured in this evaluation; "
+            f"the policy {'allows' if allowed else 'does not allow'} that.",
         )
     return Check(
         name="latency",

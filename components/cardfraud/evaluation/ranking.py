@@ -27,14 +27,15 @@ def ranking_metrics(
 ) -> RankingMetrics:
     """Measure how high the relevant items of each query are ranked.
 
-    For fraud a query is a day, its items are that day's cards.
+    For fraud a query is a day, its items are that day's cards. Of equal scores NDCG takes the
+    mean over all orders, and average precision puts them on one place, the last of theirs, so that
+    neither depends on the order of the rows; reciprocal rank and precision rank them in that order.
 
     Args:
         queries: ``[N]`` identifiers of the query of each item.
         relevant: ``[N]``, true or 1 is relevant.
         scores: ``[N]``, higher is ranked first.
-        k: only the first ``k`` items count for NDCG and precision; None counts all. Equal scores
-            are ranked in the order of the rows, except that NDCG takes the mean over their orders.
+        k: only the first ``k`` items count for NDCG and precision; None counts all.
 
     Raises:
         InvalidFrame: the arrays do not fit together.

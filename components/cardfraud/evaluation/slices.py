@@ -5,9 +5,10 @@ with enough rows to be judged is looked at; none is sampled or pruned. A slice *
 its recall is low, and gives *false alerts* when its false positive rate is high. Slices are ranked
 by the end of their exact interval that speaks for them (the upper end of the recall, the lower end
 of the false positive rate), so that a handful of rows cannot lead the list. The level of the
-intervals is divided by the number of slices looked at (Bonferroni): a slice that is worse than the
-whole *beyond chance* is so in spite of the search. A slice of two dimensions is listed only when it
-is worse than both of the slices that it is cut from.
+intervals is divided by the number of slices looked at (Bonferroni), which allows for the search.
+The intervals take rows as independent, and they are not: frauds on one card come in streaks. So a
+slice that is worse than the whole *beyond chance* is one to look into, no proof of a weakness. A
+slice of two dimensions is listed only when it is worse than both of the slices that it is cut from.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Slice(Result):
     """Cost of the decisions, in major units of the currency."""
     cost_per_thousand: float
     beyond_chance: bool
-    """Whether it is worse than the whole by the interval, not only by the figure."""
+    """Whether it is worse than the whole by the interval, not only by the figure; the interval
+    takes rows as independent."""
 
 
 class WorstSlices(Result):

@@ -77,8 +77,8 @@ def smote(features: Float32Matrix, labels: NDArray[np.bool_], seed: int) -> Trea
     if count < 1:
         return oversampling(features, labels, seed)
     spread = features.std(axis=0, dtype=np.float64)
-    near = NearestNeighbors(n_neighbors=count + 1).fit(frauds / np.where(spread > 0, spread, 1))
-    neighbours = near.kneighbors(return_distance=False)[:, :count]
+    near = NearestNeighbors(n_neighbors=count).fit(frauds / np.where(spread > 0, spread, 1))
+    neighbours = near.kneighbors(return_distance=False)  # without the row itself
     random = np.random.default_rng(seed)
     start = random.integers(len(frauds), size=_wanted(labels))
     end = neighbours[start, random.integers(count, size=len(start))]

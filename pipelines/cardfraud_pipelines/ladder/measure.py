@@ -117,16 +117,21 @@ def _answer(
     answers.stopped.append(np.array([one.decision is not Decision.APPROVE for one in verdicts]))
     answers.told.append(np.array([scores is None or health.degraded for health in assembly.health]))
     answers.ranks.append(
-        _ranks_of_rules(day, verdicts) if scores is None else scores.astype(np.float64)
+        _ranks_of_rules(day, verdicts, subject.policy)
+        if scores is None
+        else scores.astype(np.float64)
     )
 
 
-def _ranks_of_rules(day: Asked, verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
-    """Higher for a stricter decision, then for more rules, then for a larger amount, [N]."""
+def _ranks_of_rules(day: Asked, verdicts: Sequence[Verdict], policy: Policy) -> NDArray[np.float64]:
+    """Higher for a stricter decision, then for more rules, then for a larger amount, [N].
+
+    The step between decisions is the policy's, not the day's: rows of all days are ranked together.
+    """
     decision = np.array([_SEVERITY[one.decision] for one in verdicts], dtype=np.float64)
     fired = np.array([len(one.fired) for one in verdicts], dtype=np.float64)
     amount = np.array([float(one.amount) for one in day.transactions])
-    ranks: NDArray[np.float64] = decision * (1.0 + fired.max(initial=0.0)) + fired
+    ranks: NDArray[np.float64] = decision * (1.0 + len(policy.rules)) + fired
     return ranks + amount / (1.0 + amount)
 
 

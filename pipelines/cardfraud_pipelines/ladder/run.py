@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import polars as pl
@@ -36,7 +36,8 @@ def run_ladder(
     """Fit on what was known, choose the thresholds on the week after, measure the days after that.
 
     A label delay lies between the training and the validation week, and between that and the first
-    measured day; of later days nothing is read.
+    measured day; of later days nothing is read. Fit and choice take the labels that were reported
+    when the first measured day began; the measured days are judged by the last word on each row.
 
     Args:
         source: where the transactions come from.
@@ -79,7 +80,10 @@ def _read(source: Source, periods: Periods, end: date) -> Tables:
         "event_time", "transaction_id"
     )
     labels = pl.concat([one.labels for one in extracts])
+    # What is fitted and chosen knows what was reported when the first measured day began, no more.
+    begun = datetime.combine(periods.start, time(), UTC)
+    reported = latest_labels(labels.filter(pl.col("reported_at") <= begun))
     known_frauds = transactions.select("transaction_id").join(
-        latest_labels(labels), on="transaction_id", how="left", maintain_order="left"
+        reported, on="transaction_id", how="left", maintain_order="left"
     )["is_fraud"]
     return Tables(transactions, labels, known_frauds.fill_null(value=False).to_numpy())

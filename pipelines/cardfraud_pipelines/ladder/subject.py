@@ -54,7 +54,10 @@ class Periods:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Transactions in order of time, their labels, and whether each was a fraud, [N]."""
+    """Transactions in order of time, their labels, and whether each was a known fraud, [N].
+
+    ``fraud`` is what was reported when the first measured day began; ``labels`` are all revisions.
+    """
 
     transactions: pl.DataFrame
     labels: pl.DataFrame

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
+
+DECLINE_PRECISION: Final = 0.95
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,17 +53,25 @@ def propose(
         float | None, typer.Option(min=0, help="Share of its amount that a missed fraud costs.")
     ] = None,
     decline_precision: Annotated[
-        float, typer.Option(help="Share of frauds that what is declined must reach.")
-    ] = 0.95,
+        float,
+        typer.Option(
+            help="Share of frauds that what is declined must reach; a policy does not record the "
+            "one that it was chosen with, so name it again."
+        ),
+    ] = DECLINE_PRECISION,
     out: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Where to write it; standard output else.")
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="New file to write it to; standard output if none is named."
+        ),
     ] = None,
     track: Track = "stable",
     model: Model = "fraud",
 ) -> None:
     """Choose thresholds for the bundle in use under other costs, from its validation rows.
 
-    What no option names stays as in the policy in use, rules and gate limits included.
+    What no option names stays as in the policy in use, rules and gate limits included; only the
+    decline precision has a default of its own, because no policy records it.
     """
     from cardfraud_pipelines.policies import commands
 

@@ -38,13 +38,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a proposal shall change; None keeps what the policy in use says."""
+    """What a proposal shall change; None keeps what the policy in use says.
 
+    ``decline_precision`` has no None: thresholds are chosen with it, and no policy records it.
+    """
+
+    decline_precision: float
     missed_fraud_share: float | None = None
     review: float | None = None
     false_decline: float | None = None
     alert_budget_per_day: int | None = None
-    decline_precision: float = 0.95
 
     def costs(self, current: CostMatrix) -> CostMatrix:
         """Return the cost matrix with the changes."""
@@ -72,12 +75,15 @@ def show(place: Place, target: str | None) -> None:
 def propose(place: Place, wishes: Wishes, out: Path | None) -> None:
     """Choose thresholds for the bundle in use from its validation rows, under other costs.
 
-    Rules and gate limits stay as they are. The proposal goes to ``out``, or to standard output.
+    Rules and gate limits stay as they are. The proposal goes to ``out``, a new file, or to
+    standard output.
 
     Raises:
         NotFound: nothing is deployed, or the candidate of the bundle is gone.
-        InvalidSetting: a cost, a budget or a precision is out of range.
+        InvalidSetting: a cost, a budget or a precision is out of range, or ``out`` exists.
     """
+    if out is not None and out.exists():
+        raise InvalidSetting("--out", f"{out} exists already", hint="name a new file")
     store = ObjectStore(ObjectStoreSettings())
     track = documents.served(store, place.model, place.track)
     current = load_policy(store, place.model, track.policy)
@@ -105,11 +111,16 @@ def propose(place: Place, wishes: Wishes, out: Path | None) -> None:
     outcomes = {"in use": results[0].model_alone, "proposed": results[1].model_alone}
     title = "Thresholds alone on the validation rows, which they were chosen on; at the new costs"
     console.print(outcome_table(title, outcomes, results[0].frauds))
+    _aside(
+        f"Chosen so that of what is declined {wishes.decline_precision:.0%} are frauds. The policy "
+        "in use does not record with which share it was chosen; name it with --decline-precision."
+    )
     if out is None:
         sys.stdout.write(f"{documents.text(proposal)}\n")
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(f"{documents.text(proposal)}\n", encoding="utf-8")
+    with out.open("x", encoding="utf-8") as file:
+        file.write(f"{documents.text(proposal)}\n")
     _aside(f"Written to {out}. Next: cardfraud policy backtest {out}, then policy apply {out}.")
 
 
@@ -173,7 +184,15 @@ def apply(place: Place, target: str) -> None:
     console = Console()
     console.print(f"before {change.before}\nafter  {change.after}", soft_wrap=True, highlight=False)
     if change.before == change.after:
-        console.print("It decided already; nothing changed.")
+        if change.alias_before == change.after:
+            console.print("It decided already; nothing changed.")
+        else:
+            console.print(
+                f"It decided already; the alias {change.alias} was left behind and follows now.\n"
+                f"alias before {change.alias_before or 'none'}\nalias after  {change.after}",
+                soft_wrap=True,
+                highlight=False,
+            )
         return
     back = f"cardfraud policy apply {change.before} --track {place.track}"
     back += "" if place.model == "fraud" else f" --model {place.model}"

@@ -27,8 +27,8 @@ def replay(first: First, last: Last, model: Model = "fraud") -> None:
     """Score and decide every logged row again; exit with 1 where something else comes out.
 
     Scores are repeated from the stored vector with the bundle that the row names, decisions from
-    the stored score and the values of the rules with its policy. A file of the log that cannot be
-    read counts as a mismatch, too.
+    the stored score and the values of the rules with its policy. It also exits with 1 where a file
+    of the log cannot be read, where there is no row, and where no row could be decided again.
     """
     from cardfraud_pipelines.predictions.commands import replay_log
 
@@ -62,10 +62,14 @@ def outcomes(
     ] = None,
     model: Model = "fraud",
 ) -> None:
-    """Join logged decisions to their labels and count what was caught, by track and bundle."""
+    """Join logged decisions to their labels and count what was caught, by track and bundle.
+
+    Exit with 1 where a file of the log cannot be read, and where settled decisions have no label at
+    all, which is what another key than the log's looks like.
+    """
     from cardfraud_pipelines.predictions.commands import show_outcomes
 
-    show_outcomes(
+    well = show_outcomes(
         model,
         first.date(),
         last.date(),
@@ -73,3 +77,5 @@ def outcomes(
         maturity_days=maturity_days,
         key_file=key_file,
     )
+    if not well:
+        raise typer.Exit(1)

@@ -30,7 +30,10 @@ KEY_VARIABLE: Final = "CARDFRAUD_TRANSFORMER_PREDICTION_LOG_KEY"
 
 
 def replay_log(model: str, first: date, last: date, console: Console | None = None) -> bool:
-    """Make the decisions of some days again and print what came out; False on any mismatch.
+    """Make the decisions of some days again and print what came out; True where all is as stored.
+
+    False on any mismatch, on a file that was set aside, and where nothing was decided again: a
+    check of no row has shown nothing.
 
     Raises:
         InvalidSetting: the days are not in order.
@@ -54,7 +57,11 @@ def replay_log(model: str, first: date, last: date, console: Console | None = No
         console.print(mismatch_table(result.mismatches))
     if logged.set_aside:
         console.print(set_aside_table(logged.reasons()))
-    return not result.mismatches and not logged.set_aside
+    if not result.rows:
+        console.print("Nothing was checked: the log holds no readable row of these days.")
+    elif result.undecidable and not result.decided:
+        console.print("No decision could be made again: no row has the values of its rules.")
+    return bool(result.decided) and not result.mismatches and not logged.set_aside
 
 
 def show_outcomes(
@@ -66,8 +73,10 @@ def show_outcomes(
     maturity_days: float,
     key_file: Path | None,
     console: Console | None = None,
-) -> None:
+) -> bool:
     """Join the decisions of some days to their labels and print what was caught.
+
+    False where a file was set aside, or where settled decisions have no label at all.
 
     Raises:
         InvalidSetting: there is no key, or the days are not in order.
@@ -86,6 +95,13 @@ def show_outcomes(
     console.print(outcome_table(joined))
     if logged.set_aside:
         console.print(set_aside_table(logged.reasons()))
+    unlabelled = len(joined.matured) > 0 and not joined.labelled
+    if unlabelled:
+        console.print(
+            f"None of {len(joined.matured):,} settled decisions has a label. Either no label of "
+            "theirs was ingested, or the key is not the one that the log was written with."
+        )
+    return not logged.set_aside and not unlabelled
 
 
 def log_key(file: Path | None) -> bytes:

@@ -9,6 +9,7 @@ weeks; none moved the average precision by more than 0.001, so the parameters st
 
 import hashlib
 import json
+from datetime import date
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +38,9 @@ class Configuration(BaseModel):
 EARLIER_LOOKS: Final = 1
 """Earlier configurations that were scored on the book's week (2018-08-08): one, before features of
 fraud streaks were added. What it scored there took no part in the choice of this one."""
+
+SELECTED_ON: Final = (date(2018, 7, 4), date(2018, 7, 31))
+"""First and last day of the test weeks that this configuration was chosen on."""
 
 CONFIGURATION: Final = Configuration(
     estimator="gradient_boosting",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cardfraud.errors import InvalidSetting
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.models.parity import require_parity
-from cardfraud_pipelines.scorecard.configuration import Configuration
+from cardfraud_pipelines.scorecard.configuration import SELECTED_ON, Configuration
 from cardfraud_pipelines.scorecard.dataset import Dataset
 from cardfraud_pipelines.scorecard.figures import ceiling, figures, mean
 from cardfraud_pipelines.scorecard.own_model import fit_own
@@ -80,6 +80,7 @@ def week_row(data: Dataset, week: Week, row: ModelRow) -> WeekRow:
     tested = test_rows(data, week)
     return WeekRow(
         test_start=week.start,
+        selected_on=week.start <= SELECTED_ON[1] and week.end > SELECTED_ON[0],
         test_rows=int(tested.sum()),
         test_frauds=int(data.fraud[tested].sum()),
         card_precision_ceiling=ceiling(data, tested),

@@ -1,11 +1,16 @@
 """The scorecard as a table on the terminal."""
 
+from typing import Final
+
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cardfraud_pipelines.scorecard.book import TOLERANCE
+from cardfraud_pipelines.scorecard.configuration import SELECTED_ON
 from cardfraud_pipelines.scorecard.result import Figures, ModelRow, ScorecardResult
+
+_MARK: Final = " *"
 
 
 def scorecard_table(result: ScorecardResult) -> RenderableType:
@@ -22,9 +27,10 @@ def scorecard_table(result: ScorecardResult) -> RenderableType:
         _add(table, row)
     if len(result.weeks) > 1 and result.mean_of_weeks is not None:
         for week in result.weeks:
-            ours = f"week from {week.test_start}"
+            ours = f"week from {week.test_start}{_MARK if week.selected_on else ''}"
             table.add_row(result.models[-1].name, ours, *_cells(week.figures))
         label = f"mean of {len(result.weeks)} weeks"
+        label += _MARK if any(week.selected_on for week in result.weeks) else ""
         table.add_row(result.models[-1].name, label, *_cells(result.mean_of_weeks), style="bold")
     ceiling = result.card_precision_ceiling
     table.add_row("Perfect scorer", "ceiling", "1.000", "1.000", f"{ceiling:.3f}", "100 %")
@@ -79,6 +85,12 @@ def _notes(result: ScorecardResult) -> list[Text]:
             )
     if not any(row.published for row in result.models):
         notes.append("The book publishes no figures for these days.")
+    if any(week.selected_on for week in result.weeks):
+        first, last = SELECTED_ON
+        notes.append(
+            f"{_MARK.strip()} With weeks of {first} to {last}, on which our configuration was "
+            "chosen: no measure of days that it had not seen."
+        )
     if result.earlier_looks is not None:
         notes.append(
             f"Configurations of ours that this week had seen before this one: "

@@ -48,6 +48,8 @@ class WeekRow(Frozen):
     """Our model on one test week, fitted on what was known when it began."""
 
     test_start: date
+    selected_on: bool
+    """Whether our configuration was chosen on days of this week, so that its figures flatter."""
     test_rows: int
     test_frauds: int
     card_precision_ceiling: float
@@ -74,4 +76,4 @@ class ScorecardResult(Frozen):
     weeks: tuple[WeekRow, ...] = ()
     """The tested days and the weeks before them that were asked for, oldest first."""
     mean_of_weeks: Figures | None = None
-    """Mean of our figures over ``weeks``."""
+    """Mean of our figures over ``weeks``, those that our configuration was chosen on included."""

@@ -16,6 +16,14 @@ RULE: dict[str, Any] = {
 }
 
 
+def test_a_gate_that_could_not_fail_is_refused() -> None:
+    """With too few permutations for its confidence no unfair model could be told from chance."""
+    with pytest.raises(ValidationError, match="200 bootstrap_samples are too few"):
+        GateLimits(bootstrap_samples=200, confidence=0.999)
+    assert GateLimits(bootstrap_samples=1_000, confidence=0.999).confidence == 0.999
+    assert GateLimits(bootstrap_samples=100, confidence=0.99).bootstrap_samples == 100
+
+
 def test_a_stored_policy_is_the_same_policy() -> None:
     """The stored bytes give the same policy back, with the same digest."""
     again = Policy.model_validate_json(POLICY.encode())
@@ -104,6 +112,17 @@ def test_what_a_rule_gained_later_is_part_of_it(change: dict[str, Any]) -> None:
     changed = POLICY.model_copy(update={"rules": (Rule.model_validate(RULE | change),)})
     assert Policy.model_validate_json(changed.encode()) == changed
     assert changed.digest != plain.digest
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_flagged_calibration_gap": 0.1}, {"allow_unmeasured_latency": False}]
+)
+def test_what_the_gate_gained_later_is_written_where_it_is_set(change: dict[str, Any]) -> None:
+    """By default a limit of later leaves the digest alone; set, it is read again as it was."""
+    assert not change.keys() & POLICY.model_dump()["gate"].keys()
+    changed = POLICY.model_copy(update={"gate": GateLimits.model_validate(change)})
+    assert Policy.model_validate_json(changed.encode()) == changed
+    assert changed.digest != POLICY.digest
 
 
 def test_two_rules_of_one_name_are_refused() -> None:

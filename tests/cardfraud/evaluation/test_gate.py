@@ -9,6 +9,7 @@ from cardfraud.evaluation.intervals import Interval
 
 ROWS = 4_000
 LIMITS = GateLimits(min_average_precision=0.3, bootstrap_samples=200)
+CHAMPION_POLICY = f"sha256-{'c' * 64}"
 Floats = NDArray[np.float64]
 
 
@@ -31,6 +32,7 @@ def _judge(
     *,
     champion: Floats | None = None,
     champion_review: float = 0.3,
+    champion_policy: str | None = CHAMPION_POLICY,
     limits: GateLimits = LIMITS,
     segments: NDArray[np.object_] | None = None,
     cards: NDArray[np.int64] | None = None,
@@ -55,6 +57,7 @@ def _judge(
         candidate.astype(np.float32),
         policy,
         champion=None if champion is None else Scored(champion.astype(np.float32), own),
+        champion_policy=champion_policy,
         latency_p99_ms=latency_p99_ms,
     )
 
@@ -136,6 +139,23 @@ def test_a_candidate_equal_to_the_champion_passes(labels: NDArray[np.bool_]) -> 
     assert _judge(labels, scores, champion=scores).passed
 
 
+def test_the_sentence_of_cost_names_the_champions_policy(labels: NDArray[np.bool_]) -> None:
+    """Whoever reads the verdict sees by which thresholds the champion was priced."""
+    scores = _scorer(labels, 2.5)
+    found = _check(_judge(labels, scores, champion=scores), "cost")
+    assert found.passed
+    assert found.sentence.endswith(f"thresholds of its policy {CHAMPION_POLICY}.")
+
+
+def test_a_champion_without_a_policy_cannot_be_priced(labels: NDArray[np.bool_]) -> None:
+    """Nobody knows at which thresholds it decides: the check of cost fails and says what to do."""
+    scores = _scorer(labels, 2.5)
+    verdict = _judge(labels, scores, champion=scores, champion_policy=None)
+    assert _failed(verdict) == {"cost"}
+    assert "let the alias that names it name its policy" in verdict.reasons[0]
+    assert _judge(labels, scores, champion_policy=None).passed
+
+
 def test_a_constant_scorer_fails(labels: NDArray[np.bool_]) -> None:
     """A scorer that says the same of every row fails although 95 % of its decisions are right."""
     verdict = _judge(labels, np.full(ROWS, 0.05))
@@ -165,8 +185,48 @@ def test_no_fraud_at_all_fails_without_an_exception(labels: NDArray[np.bool_]) -
 
 
 def test_a_badly_calibrated_candidate_fails(labels: NDArray[np.bool_]) -> None:
-    """Scores in the right order but at the wrong height fail on calibration alone."""
-    assert _failed(_judge(labels, _scorer(labels, 2.5) ** 0.3)) == {"calibration"}
+    """Scores in the right order but at the wrong height fail on both checks of calibration."""
+    verdict = _judge(labels, _scorer(labels, 2.5) ** 0.3)
+    assert _failed(verdict) == {"calibration", "flagged_calibration"}
+
+
+@pytest.mark.parametrize("times", [0.2, 4.0])
+def test_odds_that_are_wrong_where_they_decide_fail(
+    labels: NDArray[np.bool_], times: float
+) -> None:
+    """Odds that are that many times too high pass over all rows and fail over the flagged ones."""
+    scores = _scorer(labels, 2.5)
+    odds = times * scores / (1 - scores)
+    verdict = _judge(labels, odds / (1 + odds))
+    assert _failed(verdict) == {"flagged_calibration"}
+    flagged = odds / (1 + odds) >= 0.3
+    share = labels[flagged].mean()
+    assert f"Of {flagged.sum()} rows" in verdict.reasons[0]
+    assert f"{share:.4f} are frauds" in verdict.reasons[0]
+    loose = LIMITS.model_copy(update={"max_flagged_calibration_gap": 0.3})
+    assert _judge(labels, odds / (1 + odds), limits=loose).passed
+
+
+def test_few_flagged_rows_are_not_judged_and_chance_excuses_a_gap(
+    labels: NDArray[np.bool_],
+) -> None:
+    """Below fifty flagged rows nothing is said; from there on the binomial interval decides."""
+    legitimate = np.flatnonzero(~labels)
+    found = {}
+    for count in (49, 50):
+        scores = np.minimum(_scorer(labels, 2.5), 0.29)
+        scores[legitimate[:count]] = 0.9
+        found[count] = _check(_judge(labels, scores), "flagged_calibration")
+    assert (found[49].passed, found[49].value) == (True, None)
+    assert found[49].sentence.startswith("49 rows lie at or above the review threshold")
+    assert not found[50].passed
+    assert found[50].value == pytest.approx(0.9)
+    strict = LIMITS.model_copy(update={"max_flagged_calibration_gap": 0.0})
+    excused = _check(_judge(labels, _scorer(labels, 2.5), limits=strict), "flagged_calibration")
+    assert excused.passed
+    assert excused.value is not None
+    assert excused.value > 0
+    assert "which chance explains" in excused.sentence
 
 
 def test_a_candidate_whose_decisions_cost_more_fails(labels: NDArray[np.bool_]) -> None:
@@ -197,7 +257,8 @@ def test_an_unfair_candidate_fails(labels: NDArray[np.bool_]) -> None:
     scores = _scorer(labels, 2.5)
     assert _judge(labels, scores, segments=segments).passed
     some = (np.arange(ROWS) % 20 == 1) & ~labels
-    unfair = _judge(labels, np.where(some, 0.35, scores), segments=segments)
+    limits = LIMITS.model_copy(update={"max_flagged_calibration_gap": 1.0})
+    unfair = _judge(labels, np.where(some, 0.35, scores), segments=segments, limits=limits)
     assert _failed(unfair) == {"fairness"}
     assert "chance does not explain" in unfair.reasons[0]
 
@@ -231,6 +292,18 @@ def test_a_slow_candidate_fails(labels: NDArray[np.bool_]) -> None:
     scores = _scorer(labels, 2.5)
     assert _failed(_judge(labels, scores, latency_p99_ms=10.1)) == {"latency"}
     assert _judge(labels, scores, latency_p99_ms=10.0).passed
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_latency_that_was_not_measured_passes_by_allowance_only(
+    labels: NDArray[np.bool_], allowed: bool
+) -> None:
+    """The policy says whether it may be left out, and the sentence says what the policy says."""
+    limits = LIMITS.model_copy(update={"allow_unmeasured_latency": allowed})
+    verdict = _judge(labels, _scorer(labels, 2.5), limits=limits)
+    assert _failed(verdict) == (set() if allowed else {"latency"})
+    said = "the policy allows that." if allowed else "the policy does not allow that."
+    assert _check(verdict, "latency").sentence.endswith(said)
 
 
 def test_the_same_input_gives_the_same_verdict_and_finite_json(labels: NDArray[np.bool_]) -> None:

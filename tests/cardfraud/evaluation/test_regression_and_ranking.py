@@ -45,6 +45,17 @@ def test_precision_counts_places_that_stay_empty() -> None:
         assert found.precision_at_k == pytest.approx(precision)
 
 
+@pytest.mark.parametrize("relevant", [[1, 0], [0, 1]])
+def test_equal_scores_are_ranked_as_is_said(relevant: list[int]) -> None:
+    """One of two equal items is relevant: only reciprocal rank and precision see which is first."""
+    found = ranking_metrics([1, 1], relevant, [0.5, 0.5], k=1)
+    assert found.mean_average_precision == pytest.approx(1 / 2)
+    assert found.mean_reciprocal_rank == pytest.approx(1.0 if relevant[0] else 1 / 2)
+    assert found.precision_at_k == relevant[0]
+    whole = ranking_metrics([1, 1], relevant, [0.5, 0.5])
+    assert whole.ndcg == pytest.approx((1 + 0.6309297535714575) / 2)
+
+
 def test_queries_without_a_relevant_item_are_counted_and_left_out() -> None:
     """A day without fraud neither helps nor harms the mean."""
     found = ranking_metrics([1, 2, 2], [0, 1, 0], [0.9, 0.9, 0.1])

@@ -76,6 +76,11 @@ def _unfair() -> bytes:
     return logistic({STRONG: 2.2, OTHER: 1.6, SOUTH: 1.5}, bias=PRIOR - (2.2**2 + 1.6**2) / 2)
 
 
+def _overconfident() -> bytes:
+    """Odds four times too high, which the mean over all rows hardly shows."""
+    return logistic({STRONG: 2.2, OTHER: 1.6}, bias=PRIOR - (2.2**2 + 1.6**2) / 2 + np.log(4))
+
+
 @dataclass(frozen=True)
 class Case:
     """One candidate, what it meets, and the one check that must stop it."""
@@ -106,9 +111,11 @@ CASES = {
     ),
     "too-good": Case(lambda: logistic({LEAK: 30.0}, bias=-15.0), "too_good"),
     "overconfident": Case(lambda: logistic({STRONG: 2.2, OTHER: 1.6}, bias=-1.0), "calibration",
-                          champion=False),
+                          champion=False, limits={"max_flagged_calibration_gap": 1.0}),
+    "overconfident-where-it-counts": Case(_overconfident, "flagged_calibration", champion=False),
     "unfair": Case(_unfair, "fairness"),
-    "too-few-frauds": Case(_better, "positives", champion=False, rows=_rows(share=0.006)),
+    "too-few-frauds": Case(_better, "positives", champion=False, rows=_rows(share=0.006),
+                           limits={"max_flagged_calibration_gap": 1.0}),
     "too-slow": Case(lambda: slowed(_better()), "latency", latency_samples=3),
     "no-segments": Case(
         _better, "fairness", rows=replace(_rows(), segments=None),

@@ -56,6 +56,19 @@ def test_a_single_fraud_can_only_be_repeated() -> None:
     assert (treated.features[treated.labels] == X[3]).all()
 
 
+@pytest.mark.parametrize("frauds", [2, 3, 6, 7])
+def test_few_frauds_have_as_many_neighbours_as_there_are(frauds: int) -> None:
+    """From two frauds on, rows are made between them, on every line that joins two of them."""
+    labels = np.arange(1_000) < frauds
+    treated = smote(X[:1_000], labels, 1)
+    made = treated.features[1_000:]
+    assert len(made) == (1_000 - frauds) // REST_PER_FRAUD - frauds
+    known = {row.tobytes() for row in X[:frauds]}
+    assert {row.tobytes() for row in made}.isdisjoint(known)
+    assert (made >= X[:frauds].min(axis=0)).all()
+    assert (made <= X[:frauds].max(axis=0)).all()
+
+
 @pytest.mark.parametrize("name", ["class weights", "undersampling", "oversampling"])
 def test_the_correction_puts_the_prior_back(name: str) -> None:
     """The mean probability of a fitted linear model becomes the share of frauds again."""

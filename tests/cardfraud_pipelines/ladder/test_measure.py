@@ -96,6 +96,20 @@ def test_rules_rank_by_decision_then_number_then_amount(result: LadderResult) ->
     assert gone.recall_at_budget == 1.0
 
 
+def test_days_are_ranked_on_one_scale() -> None:
+    """A declined fraud ranks above another day's reviewed row, however many rules spoke there."""
+    night = NIGHT_RULE.model_copy(update={"decision": Decision.DECLINE})
+    review = [
+        LARGE_RULE.model_copy(update={"name": name, "value": value, "decision": Decision.REVIEW})
+        for name, value in (("some", 100.0), ("more", 200.0))
+    ]
+    scorer = OnnxScorer(logistic({"amount": 0.01}, bias=-4.0), signature())
+    policy = tiny_policy(rules=(night, *review))
+    days = [day(DAY, [("a", 12, 900, False)]), day(DAY + 1, [("b", 3, 50, True)])]
+    gone = named(measure(Subject("two rows", "logistic", scorer, policy), days), "predictor gone")
+    assert gone.average_precision == 1.0
+
+
 def test_a_marked_answer_is_reviewed(result: LadderResult) -> None:
     """Where rules alone decide every card is stopped, and every answer says so."""
     for name in ("predictor gone", "store gone"):

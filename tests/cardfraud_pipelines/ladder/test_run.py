@@ -1,4 +1,5 @@
-from datetime import date, timedelta
+import dataclasses
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -63,6 +64,30 @@ def test_nothing_of_a_later_day_is_read(source: Watched, result: LadderResult) -
     """The measured days are the last ones that are opened."""
     assert max(source.seen) == result.last_day == START + timedelta(days=1)
     assert result.first_day == START
+
+
+class Corrected(Watched):
+    """The same world, where all labels of the days before the first measured one are corrected.
+
+    The corrections come in a month after that day: every transaction was the opposite.
+    """
+
+    def read(self, day: date) -> Extract:
+        """Add the corrections of a day to its labels."""
+        read = super().read(day)
+        if day >= START:
+            return read
+        frauds = read.labels.filter("is_fraud")["transaction_id"].to_list()
+        late = datetime(START.year, START.month, START.day, tzinfo=UTC) + timedelta(days=30)
+        rows = [(name, name not in frauds, late, 9) for name in read.transactions["transaction_id"]]
+        corrections = pl.DataFrame(rows, schema=read.labels.schema, orient="row")
+        return dataclasses.replace(read, labels=pl.concat([read.labels, corrections]))
+
+
+def test_what_was_reported_later_is_neither_fitted_nor_chosen_on(result: LadderResult) -> None:
+    """Corrections that come in after the first measured day change no figure and no threshold."""
+    corrected = run_ladder(Corrected(), "a small world", start=START, days=2, configuration=QUICK)
+    assert corrected == result
 
 
 def test_less_state_ranks_worse(result: LadderResult) -> None:

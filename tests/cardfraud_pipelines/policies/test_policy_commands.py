@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from cardfraud.adapters.bundles import load_policy, publish_bundle, publish_policy
 from cardfraud.adapters.candidates import candidate_key, write_candidate
 from cardfraud.adapters.object_store import ObjectStore, encode_frame
-from cardfraud.adapters.pointers import read_tracks, write_tracks
+from cardfraud.adapters.pointers import move_alias, read_tracks, write_tracks
 from cardfraud.contracts import keys
 from cardfraud.contracts.candidate import CANDIDATE_FILE, Candidate, Period
 from cardfraud.contracts.policy import CostMatrix, Policy, Rule
@@ -154,6 +154,10 @@ def test_a_proposal_is_chosen_under_the_new_costs(
     assert chosen != POLICY.thresholds
     assert f"cardfraud policy backtest {out}" in answer.stderr
     assert _in_use(store) == POLICY.digest
+    assert "of what is declined 90% are frauds" in answer.stderr
+    again = _run("propose", *words, "--out", str(out))
+    assert (again.exit_code, again.stderr.startswith("error: --out: ")) == (1, True)
+    assert "exists already" in again.stderr
     piped = _run("propose", *words)
     assert piped.stdout == out.read_text(encoding="utf-8")
 
@@ -229,6 +233,29 @@ def test_a_policy_is_applied_and_taken_back(store: ObjectStore, tmp_path: Path) 
     assert _run(*shlex.split(back[1])).exit_code == 0
     assert _in_use(store) == POLICY.digest
     assert "nothing changed" in _run("apply", POLICY.digest).stdout
+
+
+def test_a_proposal_says_which_decline_precision_it_took(store: ObjectStore) -> None:
+    """No policy records it, so where none is named the default is said, with its option."""
+    answer = _run("propose")
+    assert answer.exit_code == 0, answer.output
+    assert "of what is declined 95% are frauds" in answer.stderr
+    assert "--decline-precision" in answer.stderr
+
+
+def test_what_was_interrupted_says_what_it_completed(store: ObjectStore, tmp_path: Path) -> None:
+    """The track decided already, its alias did not follow: its digests are printed."""
+    other = tiny_policy(alert_budget_per_day=7)
+    target = _write(tmp_path, other)
+    assert _run("apply", target).exit_code == 0
+    # As after a run that died before the alias moved.
+    move_alias(store, "policies", "fraud", "champion", POLICY.digest, expected=other.digest)
+    answer = _run("apply", target)
+    assert answer.exit_code == 0, answer.output
+    assert "the alias champion was left behind" in answer.stdout
+    assert f"alias before {POLICY.digest}" in answer.stdout
+    assert f"alias after  {other.digest}" in answer.stdout
+    assert "nothing changed" in _run("apply", target).stdout
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,24 @@ def test_a_file_that_cannot_be_read_ends_badly(store: ObjectStore) -> None:
     assert "cannot be read as Parquet" in answer.output
 
 
+def test_a_replay_of_nothing_ends_badly(store: ObjectStore) -> None:
+    """Days without a row have shown nothing, whatever the reason is that there is none."""
+    answer = CliRunner().invoke(app, ["predictions", "replay", *DAYS])
+    assert answer.exit_code == 1
+    assert "no readable row" in answer.output
+
+
+def test_a_replay_without_a_decision_ends_badly(store: ObjectStore) -> None:
+    """Where no row has the values that its rules read, no decision was checked."""
+    policy = publish_policy(store, "fraud", tiny_policy())
+    block = served(store, "abc")
+    versions = dataclasses.replace(block.versions, policy=policy)
+    write_log(store, dataclasses.replace(block, versions=versions))
+    answer = CliRunner().invoke(app, ["predictions", "replay", *DAYS])
+    assert answer.exit_code == 1
+    assert "no row has the values of its rules" in answer.output
+
+
 def label(store: ObjectStore, *frauds: str) -> None:
     """Report frauds, two days after the event."""
     rows = [(name, True, SERVED_AT + timedelta(days=2), 1) for name in frauds]
@@ -117,6 +135,37 @@ def test_outcomes_are_counted_by_what_decided(
     assert cells[0] == "stable"
     assert cells[3:] == ["1", "3", "2", "1", "1", "50.0%", "50.0%"]
     assert "2 settled decisions have a label" in answer.output
+
+
+OUTCOMES = ["predictions", "outcomes", *DAYS, "--as-of", str(DAY + timedelta(days=30))]
+
+
+def test_outcomes_with_a_key_that_fits_nothing_end_badly(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another key no decision has a label: that is said, with what it looks like."""
+    write_log(store, served(store, "ab"))
+    label(store, "a")
+    monkeypatch.setenv(KEY_VARIABLE, LOG_KEY[::-1].decode())
+    answer = CliRunner().invoke(app, OUTCOMES)
+    assert answer.exit_code == 1
+    assert "the key is not the one that the log was written with" in answer.output
+    monkeypatch.setenv(KEY_VARIABLE, LOG_KEY.decode())
+    assert CliRunner().invoke(app, OUTCOMES).exit_code == 0
+
+
+def test_outcomes_of_a_log_with_an_unreadable_file_end_badly(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read is counted, and the command ends with 1, because some decisions are missing."""
+    write_log(store, served(store, "ab"))
+    store.put(write_log(store, served(store, "c"), number=1), b"PAR1")
+    label(store, "a")
+    monkeypatch.setenv(KEY_VARIABLE, LOG_KEY.decode())
+    answer = CliRunner().invoke(app, OUTCOMES)
+    assert answer.exit_code == 1
+    assert "cannot be read as Parquet" in answer.output
+    assert "1 settled decisions have a label" in answer.output
 
 
 def test_without_the_key_nothing_is_read(store: ObjectStore) -> None:

@@ -67,6 +67,22 @@ def test_earlier_weeks_stand_beside_the_tested_one(folder: Path) -> None:
     assert "mean of 2 weeks" in text.getvalue()
 
 
+def test_weeks_that_the_configuration_was_chosen_on_are_marked(tmp_path: Path) -> None:
+    """In the file each week says it; in the table it and the mean have a mark, and a note."""
+    later = date(2018, 7, 4) - day(21)
+    write_days(season(29).with_columns(pl.col("TX_DATETIME") + later), tmp_path)
+    found = run_scorecard(
+        tmp_path, date(2018, 7, 4), earlier_weeks=1, seeds=(1,), configuration=SMALL
+    )
+    assert [week.selected_on for week in found.weeks] == [False, True]
+    text = io.StringIO()
+    print_scorecard(found, Console(file=text, width=120))
+    assert "week from 2018-06-27 *" not in text.getvalue()
+    assert "week from 2018-07-04 *" in text.getvalue()
+    assert "mean of 2 weeks *" in text.getvalue()
+    assert "* With weeks of 2018-07-04 to 2018-07-31" in text.getvalue()
+
+
 def test_the_result_survives_json_with_finite_numbers(result: ScorecardResult) -> None:
     """What is written can be read back, and holds no NaN."""
     text = result.model_dump_json()

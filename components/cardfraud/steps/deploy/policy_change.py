@@ -39,6 +39,10 @@ class PolicyChange(BaseModel):
     bundle: str
     before: str
     after: str
+    alias: AliasName
+    """The alias that goes with the track; it names ``after`` now."""
+    alias_before: str | None
+    """What it named before. Not ``before`` after an interruption or a deployment by digest."""
 
 
 def apply_policy(
@@ -75,7 +79,13 @@ def apply_policy(
     move_alias(store, "policies", model, ALIASES[track], digest, expected=seen)
     _log.info("policy_applied", track=track, before=before.policy, after=digest)
     return PolicyChange(
-        model=model, track=track, bundle=written.bundle, before=before.policy, after=digest
+        model=model,
+        track=track,
+        bundle=written.bundle,
+        before=before.policy,
+        after=digest,
+        alias=ALIASES[track],
+        alias_before=seen,
     )
 
 

@@ -12,7 +12,7 @@ from cardfraud.adapters.object_store import decode_frame
 from cardfraud.adapters.pointers import alias_digest
 from cardfraud.contracts.bundle import MODEL_FILE, SIGNATURE_FILE, Signature
 from cardfraud.contracts.candidate import TEST_FILE, VALIDATION_FILE, Candidate
-from cardfraud.contracts.policy import Policy, Thresholds
+from cardfraud.contracts.policy import Policy
 from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.operating_point import choose_thresholds
@@ -29,9 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The bundle that the candidate is compared with, on the same rows."""
+    """The bundle that the candidate is compared with, on the same rows.
+
+    Attributes:
+        digest: of the bundle.
+        policy: digest of the policy that the same alias names, at whose thresholds it acts; None
+            where the alias names none, so that those of the candidate stand in.
+        scored: its scores on the rows.
+    """
 
     digest: str
+    policy: str | None
     scored: Scored
 
 
@@ -74,11 +82,16 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
     )
     rows = held_out(_frame(store, candidate, TEST_FILE))
     scorer = OnnxScorer(model, signature)
-    named = _champion(config.compare_with, store, policy, candidate.model, signature)
+    named = _champion(config.compare_with, store, candidate.model, signature)
     champion = None
     if named is not None:
-        digest, other, thresholds = named
-        champion = Champion(digest, Scored(other.score(rows.features), thresholds))
+        digest, other, own = named
+        acts_by = policy if own is None else own
+        champion = Champion(
+            digest,
+            None if own is None else own.digest,
+            Scored(other.score(rows.features), acts_by.thresholds),
+        )
     return Case(
         candidate=candidate,
         model=model,
@@ -114,13 +127,9 @@ def _policy(draft: PolicyDraft, validation: pl.DataFrame) -> Policy:
 
 
 def _champion(
-    alias: str, store: ObjectStore, policy: Policy, model: str, signature: Signature
-) -> tuple[str, OnnxScorer, Thresholds] | None:
-    """Read the bundle that an alias names.
-
-    It acts at the thresholds of the policy that the same alias names, or, where there is none, at
-    those of ``policy``.
-    """
+    alias: str, store: ObjectStore, model: str, signature: Signature
+) -> tuple[str, OnnxScorer, Policy | None] | None:
+    """Read the bundle that an alias names, and the policy that the same alias names."""
     digest = None if alias == "none" else alias_digest(store, "models", model, alias)
     if digest is None:
         return None
@@ -132,8 +141,8 @@ def _champion(
             hint="set compare_with to none to judge the candidate by itself",
         )
     in_force = alias_digest(store, "policies", model, alias)
-    own = policy if in_force is None else load_policy(store, model, in_force)
-    return digest, OnnxScorer(bundle.model, bundle.signature), own.thresholds
+    own = None if in_force is None else load_policy(store, model, in_force)
+    return digest, OnnxScorer(bundle.model, bundle.signature), own
 
 
 def _columns(signature: Signature) -> list[tuple[str, str, float]]:

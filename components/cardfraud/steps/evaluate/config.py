@@ -51,7 +51,7 @@ class EvaluateConfig(BaseModel):
     policy: PolicyDraft = PolicyDraft()
     card_precision_k: Annotated[int, Field(ge=1)] = 100
     latency_samples: Annotated[int, Field(ge=0, le=100_000)] = 2000
-    """Single rows to time; 0 does not measure the latency."""
+    """Single rows to time; 0 does not measure the latency, which the policy must allow."""
     importance_rows: Annotated[int, Field(ge=0, le=1_000_000)] = 3_000
     """Held-out rows on which features are permuted; 0 does not measure their importance."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -25,6 +25,9 @@ class Metrics(BaseModel):
     candidate: Figures
     champion: Figures | None
     champion_digest: str | None
+    champion_policy_digest: str | None
+    """The policy at whose thresholds the champion was priced; None without a champion, and where
+    it has no policy, so that the candidate's thresholds stood in and the check of cost failed."""
     importance: Importance | None
     """Of the candidate's features; None where it was not asked for."""
     slices: WorstSlices

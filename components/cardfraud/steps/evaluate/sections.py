@@ -96,9 +96,11 @@ def slices_section(found: WorstSlices) -> Markup:
         "Where it errs most",
         note(
             f"Of all {found.searched:,} slices by one or two dimensions with at least "
-            f"{found.min_frauds} frauds or {found.min_legitimate} legitimate rows. Intervals are "
-            "exact and hold for all of them at once; a slice is beyond chance when its interval "
-            f"leaves out the whole's rate: recall {share(whole.recall)}, false positive rate "
+            f"{found.min_frauds} frauds or {found.min_legitimate} legitimate rows. Intervals "
+            "are exact for independent rows and allow for the search; rows of one card depend on "
+            "each other, so they are too narrow, and a slice beyond chance is one to look into, no "
+            "proof. It is called so when its interval leaves out the whole's rate: "
+            f"recall {share(whole.recall)}, false positive rate "
             f"{share(whole.false_positive_rate, 2)}, cost {whole.cost_per_thousand:,.2f} per 1,000."
         ),
         subsection("Frauds missed", _slice_table(found.misses)),

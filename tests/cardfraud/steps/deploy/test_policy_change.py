@@ -101,7 +101,9 @@ def test_what_was_interrupted_is_completed(
         patched.setattr(policy_change, "move_alias", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             apply_policy(store, "fraud", OTHER)
-    apply_policy(store, "fraud", OTHER)
+    change = apply_policy(store, "fraud", OTHER)
+    assert (change.before, change.after) == (OTHER.digest, OTHER.digest)
+    assert (change.alias, change.alias_before) == ("champion", None)
     assert _policies(store)["stable"] == OTHER.digest
     assert read_alias(store, "policies", "fraud", "champion").digest == OTHER.digest
 

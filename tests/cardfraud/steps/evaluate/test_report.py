@@ -62,6 +62,7 @@ def page_of(*many: Drawn) -> str:
         candidate=many[0].figures,
         champion=many[1].figures if len(many) > 1 else None,
         champion_digest="sha256-" + "c" * 64 if len(many) > 1 else None,
+        champion_policy_digest=POLICY.digest if len(many) > 1 else None,
         importance=None,
         slices=worst_slices(
             LABELS,
@@ -82,6 +83,7 @@ def page_of(*many: Drawn) -> str:
             many[0].scores,
             POLICY,
             champion=Scored(many[1].scores, POLICY.thresholds) if len(many) > 1 else None,
+            champion_policy=POLICY.digest if len(many) > 1 else None,
         ),
     )
     return render(candidate, metrics, POLICY, LABELS, many)
@@ -149,3 +151,10 @@ def test_names_from_data_are_escaped_and_periods_end_on_their_last_day(good: Dra
     assert "<old>" not in html
     assert "Held-out time 2024-03-01 to 2024-03-07: 600 transactions" in html
     assert page_of(good) == html
+
+
+def test_a_slice_beyond_chance_is_said_to_be_no_proof() -> None:
+    """Rows of one card depend on each other, and the exact intervals do not know of it."""
+    page = page_of(drawn("candidate", GOOD))
+    assert "exact for independent rows" in page
+    assert "one to look into, no proof" in page

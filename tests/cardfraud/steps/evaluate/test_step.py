@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from cardfraud.adapters.bundles import publish_bundle
+from cardfraud.adapters.bundles import publish_bundle, publish_policy
 from cardfraud.adapters.candidates import candidate_key, read_candidate_file
 from cardfraud.adapters.object_store import ObjectStore
-from cardfraud.adapters.pointers import move_alias
+from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts.bundle import REQUIRED_FILES
 from cardfraud.contracts.candidate import Candidate
@@ -54,12 +54,15 @@ def _judge(store: ObjectStore, candidate: Candidate, **changes: Any) -> Evaluate
     return evaluate(EvaluateConfig.model_validate(given), store)
 
 
-def _crown(store: ObjectStore, candidate: Candidate, model: str) -> str:
-    """Publish a candidate as the champion of ``model``, whatever it is worth."""
-    _judge(store, candidate)
+def _crown(store: ObjectStore, candidate: Candidate, model: str, *, policy: bool = True) -> str:
+    """Publish a candidate as the champion of ``model``, with its policy, whatever it is worth."""
+    judged = _judge(store, candidate)
     files = {file: store.get(candidate_key(candidate.run_id, file)) for file in REQUIRED_FILES}
     digest = publish_bundle(store, files, model, candidate.algorithm).bundle_digest
     move_alias(store, "models", model, "champion", digest, expected=None)
+    if policy:
+        named = publish_policy(store, model, judged.policy)
+        move_alias(store, "policies", model, "champion", named, expected=None)
     return digest
 
 
@@ -96,6 +99,10 @@ def test_a_better_candidate_passes_against_the_champion(
     result = _judge(store, _renamed(store, candidates["better"], "improves"), policy=wide)
     assert result.evaluation.passed, result.evaluation.reasons
     assert result.evaluation.compared_bundle == champion
+    in_force = alias_digest(store, "policies", "improves", "champion")
+    assert result.metrics.champion_policy_digest == in_force is not None
+    cost = next(check for check in result.metrics.verdict.checks if check.name == "cost")
+    assert str(in_force) in cost.sentence
     one, other = result.metrics.candidate, result.metrics.champion
     assert other is not None
     assert one.classification.rows == other.classification.rows
@@ -106,6 +113,19 @@ def test_a_better_candidate_passes_against_the_champion(
     assert difference.average_precision.estimate == pytest.approx(
         (one.classification.average_precision or 0) - (other.classification.average_precision or 0)
     )
+
+
+def test_a_champion_without_a_policy_stops_the_candidate(
+    store: ObjectStore, candidates: dict[str, Candidate]
+) -> None:
+    """Nobody can price it, which metrics and verdict say; by itself the candidate passes."""
+    _crown(store, candidates["worse"], "unpriced", policy=False)
+    candidate = _renamed(store, candidates["better"], "unpriced")
+    result = _judge(store, candidate)
+    assert _failed(result) == {"cost"}
+    assert result.metrics.champion_policy_digest is None
+    assert "The champion has no policy" in result.evaluation.reasons[0]
+    assert _judge(store, candidate, compare_with="none").evaluation.passed
 
 
 def test_a_worse_candidate_fails_and_the_verdict_says_why(
