@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud_inference.transformer.predictor_client import PredictorFailed
-
-Headers = Mapping[str, str]
+from cardfraud_inference.transformer.probabilities import Headers
 
 INLINE_ROWS: Final = 256
 """Batches of more rows are scored in a thread of their own."""

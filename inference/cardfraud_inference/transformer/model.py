@@ -60,6 +60,7 @@ class Work:
         fresh: those that are, N of them.
         served: model and policy that answer them, however soon there are others.
         assembly: their features; None where there are none to answer.
+        vector: [N, F] float32, the model's input; None likewise.
         stored: whether the feature store could be read.
         scores: [N] float32; None where rules alone decide.
     """
@@ -70,6 +71,7 @@ class Work:
     fresh: list[Transaction]
     served: Served
     assembly: Assembly | None = None
+    vector: NDArray[np.float32] | None = None
     stored: bool = True
     scores: NDArray[np.float32] | None = None
 
@@ -185,6 +187,7 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             with metrics.stage("assemble"):
                 assembly = await _assembled(work.fresh, rows)
             work.assembly, work.stored = self._by_clock(work, assembly), rows is not None
+            work.vector = work.served.vector(assembly)
             return work
 
     async def predict(
@@ -199,10 +202,10 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             PredictorFailed: it did not answer, and the policy says that this is an error.
         """
         del headers, response_headers
-        if payload.assembly is None or not payload.stored:
+        vector = payload.vector
+        if vector is None or not payload.stored:
             return payload
         with self._forgotten_if_it_fails(payload):
-            vector = payload.served.vector(payload.assembly)
             try:
                 with metrics.stage("predict"):
                     payload.scores = await payload.opened.model.score(vector, current().headers)
@@ -239,15 +242,14 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
 
     async def _answered(self, work: Work) -> list[Prediction]:
         """Answer what is fresh, and settle it for whoever waits for the same."""
-        if work.assembly is None:
+        if work.assembly is None or work.vector is None:
             return []
         decided = verdicts(work.served.policy, work.assembly, work.scores)
         for verdict in decided:
             metrics.count_rules(verdict)
         explanations = work.opened.explanations
         if work.scores is not None and explanations is not None:
-            vector = work.served.vector(work.assembly)
-            decided = await explanations.added(decided, work.assembly, vector)
+            decided = await explanations.added(decided, work.assembly, work.vector)
         answers = predictions(work.served, work.fresh, work.assembly, work.scores, decided)
         self._repeated.settle(work.claim, answers)
         return answers
@@ -259,13 +261,15 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
         for answer in answers:
             metrics.count_answer(track, answer, stored=work.stored)
         assert work.assembly is not None  # noqa: S101 (there are answers; for the type checker)
+        assert work.vector is not None  # noqa: S101 (likewise)
         work.opened.prediction_log.add(
             for_the_log(
                 work.served,
                 work.fresh,
                 work.assembly,
-                work.scores,
                 answers,
+                vector=work.vector,
+                scores=work.scores,
                 request_id=context.request_id,
                 served_at_us=time.time_ns() // 1_000,
                 latency_ms=milliseconds,
