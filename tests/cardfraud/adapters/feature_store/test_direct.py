@@ -17,6 +17,7 @@ from cardfraud.adapters.feature_store.direct import (
     key_prefix,
     tail,
 )
+from cardfraud.contracts.features import StateView
 from cardfraud.errors import IntegrityError, Unavailable
 from cardfraud.features.definitions import STATE_VIEWS
 from cardfraud.features.user_stream import Event, UserStream, apply
@@ -42,12 +43,11 @@ def test_keys_are_those_that_feast_makes(join_key: str, value: str, project: str
 
 
 @pytest.mark.parametrize("view", STATE_VIEWS, ids=lambda view: view.name)
-def test_fields_are_those_that_feast_makes(view: object) -> None:
+def test_fields_are_those_that_feast_makes(view: StateView) -> None:
     """A view's field in the hash is the one that Feast computes."""
     from feast.infra.online_stores.helpers import _mmh3
 
-    name = getattr(view, "name")  # noqa: B009 (an object to pytest)
-    assert field_of(view) == _mmh3(f"{name}:state")  # type: ignore[arg-type]
+    assert field_of(view) == _mmh3(f"{view.name}:state")
 
 
 @given(st.binary(min_size=0, max_size=5_000))
