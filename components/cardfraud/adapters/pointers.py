@@ -2,6 +2,9 @@
 
 They change by conditional writes: of two writers who read the same state one wins and the other
 gets :class:`~cardfraud.errors.Conflict`. They never name what was not published.
+
+A bundle's alias and a policy's are two objects, which no write changes together. Each therefore
+says which half it was moved with, and :func:`paired_policy` takes no half of another pair.
 """
 
 from __future__ import annotations
@@ -45,14 +48,35 @@ def read_alias(store: ObjectStore, kind: Kind, model: str, alias: str) -> Alias:
 
 def alias_digest(store: ObjectStore, kind: Kind, model: str, alias: str) -> str | None:
     """Return the digest that an alias names, or None where nobody has set it."""
-    try:
-        return read_alias(store, kind, model, alias).digest
-    except NotFound:
-        return None
+    found = _alias(store, kind, model, alias)
+    return None if found is None else found.digest
+
+
+def paired_policy(store: ObjectStore, model: str, alias: str, bundle: str) -> str | None:
+    """Return the digest of the policy by which a bundle decides under an alias, or None.
+
+    The policy's alias says so as long as it was moved for this bundle: a policy changes without a
+    new model. Otherwise it is the policy that came with the bundle's alias, whose single write
+    moves both. A policy's alias that says nothing of a bundle counts where neither is known.
+    """
+    named = _alias(store, "policies", model, alias)
+    if named is not None and named.paired_with == bundle:
+        return named.digest
+    own = _alias(store, "models", model, alias)
+    if own is not None and own.digest == bundle and own.paired_with is not None:
+        return own.paired_with
+    return named.digest if named is not None and named.paired_with is None else None
 
 
 def move_alias(
-    store: ObjectStore, kind: Kind, model: str, alias: str, digest: str, *, expected: str | None
+    store: ObjectStore,
+    kind: Kind,
+    model: str,
+    alias: str,
+    digest: str,
+    *,
+    expected: str | None,
+    paired_with: str | None = None,
 ) -> Alias:
     """Let an alias name another digest, unless somebody else moved it first.
 
@@ -63,17 +87,22 @@ def move_alias(
         alias: ``champion``, ``challenger`` or ``shadow``.
         digest: what it shall name; must have been published.
         expected: what the caller saw it name; None if it saw none.
+        paired_with: the policy that comes with a bundle, or the bundle that a policy is meant for;
+            must have been published. None says nothing, and leaves what was said of ``digest``.
 
     Returns:
-        The alias as it is now. When it names ``digest`` already and that was expected, nothing is
-        written and ``previous`` stays.
+        The alias as it is now. When it says all of this already and that was expected, nothing is
+        written; ``previous`` stays as long as ``digest`` does.
 
     Raises:
         Conflict: it does not name ``expected``, or was moved between reading and writing.
-        NotFound: nothing was published under ``digest``.
+        NotFound: nothing was published under ``digest``, or under ``paired_with``.
     """
     check_digest("digest", digest)
     _require(store, kind, model, digest)
+    if paired_with is not None:
+        check_digest("paired_with", paired_with)
+        _require(store, "policies" if kind == "models" else "models", model, paired_with)
     key = _alias_key(kind, model, alias)
     try:
         stored = store.get_tagged(key)
@@ -84,9 +113,12 @@ def move_alias(
     seen = current.digest if current else None
     if seen != expected:
         raise Conflict(key, f"it names {seen or 'nothing'}, expected was {expected or 'nothing'}")
+    previous = expected
     if current is not None and current.digest == digest:
-        return current
-    moved = Alias(name=alias, digest=digest, previous=expected)
+        if paired_with in {None, current.paired_with}:
+            return current
+        previous = current.previous
+    moved = Alias(name=alias, digest=digest, previous=previous, paired_with=paired_with)
     put_conditional(store, key, encode(moved), etag)
     return moved
 
@@ -153,6 +185,13 @@ def update_tracks(
             return wanted
     reason = f"others wrote first, {_TRACKS_ATTEMPTS} times"
     raise Conflict(keys.tracks(model), reason) from last
+
+
+def _alias(store: ObjectStore, kind: Kind, model: str, alias: str) -> Alias | None:
+    try:
+        return read_alias(store, kind, model, alias)
+    except NotFound:
+        return None
 
 
 def _require(store: ObjectStore, kind: Kind, model: str, digest: str) -> None:

@@ -24,6 +24,9 @@ class Alias(Frozen):
     digest: Digest
     previous: Digest | None = None
     """What the alias named before, which is the way back."""
+    paired_with: Digest | None = None
+    """The other half: of a bundle's alias the policy that came with it, of a policy's alias the
+    bundle that it was meant for. None where nobody said so."""
 
 
 class Track(Frozen):

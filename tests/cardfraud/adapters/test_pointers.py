@@ -8,6 +8,7 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import (
     alias_digest,
     move_alias,
+    paired_policy,
     read_alias,
     read_tracks,
     update_tracks,
@@ -121,6 +122,8 @@ def test_pointers_name_published_things_only(store: ObjectStore) -> None:
     with pytest.raises(NotFound, match="bundle"):
         move_alias(store, "models", "fraud", "champion", nowhere, expected=None)
     with pytest.raises(NotFound, match="policy"):
+        move_alias(store, "models", "fraud", "champion", bundle, expected=None, paired_with=nowhere)
+    with pytest.raises(NotFound, match="policy"):
         write_tracks(store, _tracks(bundle, nowhere), etag=None)
     assert list(store.keys("aliases/")) + list(store.keys("tracks/")) == []
 
@@ -133,6 +136,42 @@ def test_aliases_of_bundles_and_policies_are_apart(store: ObjectStore) -> None:
     move_alias(store, "policies", "fraud", "champion", policy, expected=None)
     assert alias_digest(store, "models", "fraud", "champion") == bundle
     assert alias_digest(store, "policies", "fraud", "champion") == policy
+
+
+def test_a_policy_decides_beside_the_bundle_that_it_was_moved_for(store: ObjectStore) -> None:
+    """The policy's alias counts for its own bundle; beside another, what came with that one."""
+    one, two = _publish(store, b"one", b"two")
+    first, second, third = (
+        publish_policy(store, "fraud", POLICY.model_copy(update={"alert_budget_per_day": budget}))
+        for budget in (1, 2, 3)
+    )
+    assert paired_policy(store, "fraud", "champion", one) is None
+    move_alias(store, "models", "fraud", "champion", one, expected=None, paired_with=first)
+    assert paired_policy(store, "fraud", "champion", one) == first  # it has no alias yet
+    move_alias(store, "policies", "fraud", "champion", second, expected=None, paired_with=one)
+    assert paired_policy(store, "fraud", "champion", one) == second
+    move_alias(store, "models", "fraud", "champion", two, expected=one, paired_with=third)
+    assert paired_policy(store, "fraud", "champion", two) == third
+    assert paired_policy(store, "fraud", "champion", one) == second
+    move_alias(store, "policies", "fraud", "champion", third, expected=second, paired_with=two)
+    assert paired_policy(store, "fraud", "champion", two) == third
+    assert paired_policy(store, "fraud", "champion", one) is None
+
+
+def test_aliases_that_say_no_more_than_a_digest_still_count(store: ObjectStore) -> None:
+    """Aliases written before they named a pair are taken as a pair, and can be completed."""
+    (bundle,) = _publish(store, b"one")
+    policy = publish_policy(store, "fraud", POLICY)
+    move_alias(store, "models", "fraud", "champion", bundle, expected=None)
+    document = f'{{"schema_version": 1, "name": "champion", "digest": "{policy}"}}'
+    store.put(keys.policy_alias("fraud", "champion"), document.encode())
+    assert paired_policy(store, "fraud", "champion", bundle) == policy
+    moved = move_alias(
+        store, "models", "fraud", "champion", bundle, expected=bundle, paired_with=policy
+    )
+    assert (moved.paired_with, moved.previous) == (policy, None)
+    again = move_alias(store, "models", "fraud", "champion", bundle, expected=bundle)
+    assert again == moved
 
 
 def test_an_alias_name_stays_inside_its_folder(store: ObjectStore) -> None:

@@ -17,6 +17,6 @@ class DeployConfig(BaseModel):
 
     model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "fraud"
     alias: AliasName = "champion"
-    """Names the bundle and the policy where they are not given."""
+    """Names the bundle, and the policy that goes with it, where they are not given."""
     bundle: Digest | None = None
     policy: Digest | None = None

@@ -76,7 +76,15 @@ def apply_policy(
         return tracks.model_copy(update={"tracks": {**tracks.tracks, track: changed}})
 
     written = track_of(update_tracks(store, model, change), track)
-    move_alias(store, "policies", model, ALIASES[track], digest, expected=seen)
+    move_alias(
+        store,
+        "policies",
+        model,
+        ALIASES[track],
+        digest,
+        expected=seen,
+        paired_with=written.bundle,
+    )
     _log.info("policy_applied", track=track, before=before.policy, after=digest)
     return PolicyChange(
         model=model,

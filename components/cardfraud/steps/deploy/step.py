@@ -8,10 +8,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 
 from cardfraud.adapters.bundles import load_bundle, load_policy
-from cardfraud.adapters.pointers import read_alias, update_tracks
+from cardfraud.adapters.pointers import paired_policy, read_alias, update_tracks
 from cardfraud.contracts import keys
 from cardfraud.contracts.tracks import WHOLE, Track, Tracks
-from cardfraud.errors import Conflict
+from cardfraud.errors import Conflict, NotFound
 from cardfraud.steps.deploy.config import DeployConfig
 
 if TYPE_CHECKING:
@@ -32,17 +32,19 @@ def run(config: DeployConfig, store: ObjectStore) -> DeployResult:
     """Let the stable track serve a bundle with a policy, and give it all traffic.
 
     Both are read and verified first, so that a track never names what a server would refuse. A
-    shadow track stays.
+    policy that was not named is the one that goes with the bundle, never that of another. A shadow
+    track stays.
 
     Raises:
-        NotFound: the alias is not set, or the bundle or policy does not exist.
+        NotFound: the alias is not set, it names no policy for the bundle, or the bundle or policy
+            does not exist.
         IntegrityError: the bundle or the policy is damaged.
         Conflict: a canary has traffic, or others kept writing the tracks first.
         Unavailable: the object store does not answer, or ignores the conditions of writes.
     """
     store.check_conditional_writes()
     bundle = config.bundle or read_alias(store, "models", config.model, config.alias).digest
-    policy = config.policy or read_alias(store, "policies", config.model, config.alias).digest
+    policy = config.policy or _policy_of(store, config, bundle)
     load_bundle(store, config.model, bundle)
     load_policy(store, config.model, policy)
 
@@ -61,3 +63,11 @@ def run(config: DeployConfig, store: ObjectStore) -> DeployResult:
     written = update_tracks(store, config.model, change)
     _log.info("deployed", bundle=bundle, policy=policy)
     return DeployResult(tracks=written)
+
+
+def _policy_of(store: ObjectStore, config: DeployConfig, bundle: str) -> str:
+    found = paired_policy(store, config.model, config.alias, bundle)
+    if found is None:
+        what = f"under the alias {config.alias} for {bundle}"
+        raise NotFound("policy", what, hint="name one with --policy")
+    return found

@@ -9,7 +9,7 @@ from cardfraud.adapters.bundles import load_bundle, load_policy
 from cardfraud.adapters.candidates import read_candidate_file
 from cardfraud.adapters.documents import parse
 from cardfraud.adapters.object_store import decode_frame
-from cardfraud.adapters.pointers import alias_digest
+from cardfraud.adapters.pointers import alias_digest, paired_policy
 from cardfraud.contracts.bundle import MODEL_FILE, SIGNATURE_FILE, Signature
 from cardfraud.contracts.candidate import TEST_FILE, VALIDATION_FILE, Candidate
 from cardfraud.contracts.policy import Policy
@@ -33,8 +33,8 @@ class Champion:
 
     Attributes:
         digest: of the bundle.
-        policy: digest of the policy that the same alias names, at whose thresholds it acts; None
-            where the alias names none, so that those of the candidate stand in.
+        policy: digest of the policy that goes with it, at whose thresholds it acts; None where
+            the alias names none, so that those of the candidate stand in.
         scored: its scores on the rows.
     """
 
@@ -129,7 +129,7 @@ def _policy(draft: PolicyDraft, validation: pl.DataFrame) -> Policy:
 def _champion(
     alias: str, store: ObjectStore, model: str, signature: Signature
 ) -> tuple[str, OnnxScorer, Policy | None] | None:
-    """Read the bundle that an alias names, and the policy that the same alias names."""
+    """Read the bundle that an alias names, and the policy that goes with it."""
     digest = None if alias == "none" else alias_digest(store, "models", model, alias)
     if digest is None:
         return None
@@ -140,7 +140,7 @@ def _champion(
             f"the {alias} {digest} reads other features than the candidate",
             hint="set compare_with to none to judge the candidate by itself",
         )
-    in_force = alias_digest(store, "policies", model, alias)
+    in_force = paired_policy(store, model, alias, digest)
     own = None if in_force is None else load_policy(store, model, in_force)
     return digest, OnnxScorer(bundle.model, bundle.signature), own
 

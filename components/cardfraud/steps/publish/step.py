@@ -50,7 +50,9 @@ class PublishResult(BaseModel):
 def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> PublishResult:
     """Publish the bundle and the policy of a candidate, move the aliases, mirror them in MLflow.
 
-    Running it again after it was interrupted completes it.
+    The one write of a bundle's alias decides: it says which policy comes with the bundle, so that
+    a publication that is interrupted anywhere leaves the earlier pair or the new one, never half of
+    each. Running it again completes it.
 
     Raises:
         DataRejected: the candidate did not pass; says which checks failed.
@@ -68,11 +70,7 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
     policy = parse(Policy, _judged(store, evaluation, POLICY_FILE), POLICY_FILE)
     manifest = publish_bundle(store, files, candidate.model, candidate.algorithm)
     policy_digest = publish_policy(store, candidate.model, policy)
-    moved = []
-    for alias in config.aliases:
-        moved.append(_move(store, candidate.model, alias, manifest.bundle_digest, evaluation))
-        seen = alias_digest(store, "policies", candidate.model, alias)
-        move_alias(store, "policies", candidate.model, alias, policy_digest, expected=seen)
+    moved = [_move(store, manifest, policy_digest, alias, evaluation) for alias in config.aliases]
     version = tracking.mirror(
         candidate.model,
         candidate.tracked_model,
@@ -122,11 +120,17 @@ def _judged(store: ObjectStore, evaluation: Evaluation, file: str) -> bytes:
     return content
 
 
-def _move(store: ObjectStore, model: str, alias: str, digest: str, evaluation: Evaluation) -> Alias:
-    """Move a bundle's alias; the one that was compared with must still name the same bundle."""
+def _move(
+    store: ObjectStore, manifest: Manifest, policy: str, alias: str, evaluation: Evaluation
+) -> Alias:
+    """Move both aliases; the one that was compared with must still name the same bundle."""
+    model, bundle = manifest.name, manifest.bundle_digest
     seen = alias_digest(store, "models", model, alias)
-    if seen == digest or alias != evaluation.compared_with:
+    if seen == bundle or alias != evaluation.compared_with:
         expected = seen
     else:
         expected = evaluation.compared_bundle
-    return move_alias(store, "models", model, alias, digest, expected=expected)
+    moved = move_alias(store, "models", model, alias, bundle, expected=expected, paired_with=policy)
+    seen = alias_digest(store, "policies", model, alias)
+    move_alias(store, "policies", model, alias, policy, expected=seen, paired_with=bundle)
+    return moved

@@ -68,6 +68,22 @@ def test_a_named_bundle_is_the_way_back(store: ObjectStore, published: tuple[str
     assert read_tracks(store, "fraud").tracks.tracks["stable"].bundle == earlier
 
 
+def test_a_bundle_is_not_deployed_with_the_policy_of_another(
+    store: ObjectStore, published: tuple[str, str]
+) -> None:
+    """Where the alias has no policy for the bundle, one must be named: none is lent to it."""
+    bundle, policy = published
+    move_alias(store, "policies", "fraud", "champion", policy, expected=policy, paired_with=bundle)
+    earlier = publish_bundle(store, bundle_files(b"earlier"), "fraud", "x").bundle_digest
+    with pytest.raises(NotFound, match=earlier) as caught:
+        run(DeployConfig(bundle=earlier), store)
+    assert caught.value.hint == "name one with --policy"
+    assert list(store.keys("tracks/")) == []
+    run(DeployConfig(bundle=earlier, policy=policy), store)
+    stable = read_tracks(store, "fraud").tracks.tracks["stable"]
+    assert (stable.bundle, stable.policy) == (earlier, policy)
+
+
 def test_a_shadow_stays_and_a_canary_with_traffic_is_not_overrun(
     store: ObjectStore, published: tuple[str, str]
 ) -> None:
