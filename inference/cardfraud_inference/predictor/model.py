@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import structlog
-from kserve import InferRequest, InferResponse, Model
+from kserve import InferRequest, InferResponse
 from numpy.typing import NDArray
 
 from cardfraud.adapters.bundle_cache import BundleCache, Origin, cached_bundle, start_settings
@@ -27,6 +27,7 @@ from cardfraud.scoring.session import OnnxScorer
 from cardfraud_inference.settings import PredictorSettings
 from cardfraud_inference.telemetry import metrics
 from cardfraud_inference.transport import plain
+from cardfraud_inference.transport.phases import PhasedModel
 from cardfraud_inference.transport.request import current
 from cardfraud_inference.transport.tensors import check_names, numbers, respond
 
@@ -46,7 +47,7 @@ class Batch:
     scores: NDArray[np.float32] | None = None
 
 
-class FraudPredictor(Model):  # type: ignore[misc]  # kserve is untyped
+class FraudPredictor(PhasedModel):
     """One bundle, verified, behind one name."""
 
     def __init__(self, settings: PredictorSettings) -> None:
@@ -96,10 +97,6 @@ class FraudPredictor(Model):  # type: ignore[misc]  # kserve is untyped
     def get_output_types(self) -> list[dict[str, Any]]:
         """Metadata of v2."""
         return [{"name": PROBABILITY, "datatype": "FP32", "shape": [-1]}]
-
-    def validate(self, payload: Any) -> Any:
-        """Leave the payload alone: :meth:`preprocess` has checked it."""
-        return payload
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Batch:
         """Turn a request into rows.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import structlog
-from kserve import InferRequest, InferResponse, Model
+from kserve import InferRequest, InferResponse
 from numpy.typing import NDArray
 
 from cardfraud.adapters.feature_store import OnlineRow
@@ -41,6 +41,7 @@ from cardfraud_inference.transformer.requests import (
     happened_long_ago,
     read_transactions,
 )
+from cardfraud_inference.transport.phases import PhasedModel
 from cardfraud_inference.transport.request import current
 from cardfraud_inference.transport.tensors import respond
 
@@ -76,12 +77,12 @@ class Work:
     scores: NDArray[np.float32] | None = None
 
 
-class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
+class FraudTransformer(PhasedModel):
     """One track: a model, a policy, the feature store, and the prediction log."""
 
     def __init__(self, settings: TransformerSettings) -> None:
         """Keep the settings; nothing is connected before :meth:`open`."""
-        super().__init__(settings.model_name, return_response_headers=True)
+        super().__init__(settings.model_name)
         self._settings = settings
         self._repeated = RepeatedAnswers(settings.repeated_entries, settings.repeated_seconds)
         # What the largest request may take before its answers are given up.
@@ -154,10 +155,6 @@ class FraudTransformer(Model):  # type: ignore[misc]  # kserve is untyped
             {"name": name, "datatype": "FP32" if name == "probability" else "BYTES", "shape": [-1]}
             for name in OUTPUTS
         ]
-
-    def validate(self, payload: Any) -> Any:
-        """Leave the payload alone: :meth:`preprocess` has checked it."""
-        return payload
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Work:
         """Turn a request into transactions and their features.
