@@ -12,12 +12,15 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from kserve.constants.constants import FASTAPI_APP_IMPORT_STRING
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import V1Endpoints
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.importer import import_from_string
 
 from cardfraud.errors import Unavailable
 from cardfraud_inference.transport.envelope import Envelope
@@ -41,8 +44,12 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         super().__init__(*arguments, **options)
         self.config.host = host
         self.config.access_log = False
-        self._access_log = access_log
-        self._body_timeout_s = body_timeout_s
+        self._faces = Faces(self.dataplane)
+        self._around: dict[str, Any] = {
+            "faces": self._faces,
+            "access_log": access_log,
+            "body_timeout_s": body_timeout_s,
+        }
 
     async def start(self) -> None:
         """Listen until stopped.
@@ -69,18 +76,35 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         app.add_api_route("/v2/models/{model_name}", v2.model_metadata)
         app.add_api_route("/v2/models/{model_name}/ready", v2.model_ready)
 
+    def create_application(self) -> None:
+        """Set KServe's application up, and a way past it to what asks a model."""
+        super().create_application()
+        application = import_from_string(FASTAPI_APP_IMPORT_STRING)
+        self.config.app = _Fork(application, Envelope(application, **self._around), self._faces)
+        self.config.proxy_headers = False  # nothing here looks at a client's address
+
     def _add_middlewares(self, app: FastAPI) -> None:
-        app.add_middleware(
-            Envelope,
-            faces=Faces(self.dataplane),
-            access_log=self._access_log,
-            body_timeout_s=self._body_timeout_s,
-        )
+        app.add_middleware(Envelope, **self._around)
 
     def _add_exception_handlers(self, app: FastAPI) -> None:
         # Everything else goes up to the envelope; these two have handlers that come first.
         app.add_exception_handler(HTTPException, _answer_fault)
         app.add_exception_handler(RequestValidationError, _answer_invalid)
+
+
+class _Fork:
+    """Leads what asks a model past FastAPI's six middlewares, 3 % of a decision's processor time.
+
+    Every other path goes through them; the envelope stands behind them there, because the outermost
+    would answer an error before it.
+    """
+
+    def __init__(self, application: ASGIApp, envelope: Envelope, faces: Faces) -> None:
+        self._application, self._envelope, self._faces = application, envelope, faces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = scope["type"] == "http" and self._faces.find(scope["path"]) is not None
+        await (self._envelope if known else self._application)(scope, receive, send)
 
 
 async def _answer_fault(request: Request, error: Exception) -> Response:
