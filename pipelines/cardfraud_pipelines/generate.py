@@ -49,8 +49,9 @@ def features_page() -> str:
         f"Digest of the feature set: `{feature_set_digest()}`. A model bundle carries it, and a",
         "server refuses to start on a store or a bundle that has another.",
         "",
-        "A window ends just before the transaction; its oldest edge is rounded down to the view's",
-        "resolution. A value that does not exist takes the default.",
+        "A window ends just before the transaction, or, where the view is refreshed by the hour,",
+        "at the beginning of the transaction's hour less the label delay; its oldest edge is",
+        "rounded down to the view's resolution. A value that does not exist takes the default.",
         "",
     ]
     for view in FEATURE_VIEWS:
@@ -70,6 +71,8 @@ def _view(view: FeatureView) -> list[str]:
     facts = [f"entity {view.entity}", f"owner {view.owner}"]
     if view.resolution:
         facts.append(f"resolution {_duration(view.resolution)}")
+    if view.refresh:
+        facts.append(f"refreshed every {_duration(view.refresh)}")
     if view.label_delay:
         facts.append(f"label delay {_duration(view.label_delay)}")
     return [

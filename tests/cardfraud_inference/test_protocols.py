@@ -105,7 +105,7 @@ def test_stale_state_degrades_the_answer_and_asks_for_a_review(serving: Serving)
     """State that is past its time to live at the event's time is named and not used."""
     late = (NOW + timedelta(days=5)).isoformat()
     (answer,) = predicted(serving.transformer, instance(event_time=late, amount=1))
-    assert set(answer["features"]["stale"]) == {"user_history_state_v1", "merchant_state_v2"}
+    assert set(answer["features"]["stale"]) == {"user_history_state_v1", "merchant_state_v3"}
     assert answer["features"]["degraded"] is True
     assert answer["decision"] == "review"
     assert answer["reasons"]

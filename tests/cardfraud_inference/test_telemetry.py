@@ -26,7 +26,7 @@ OF_EVERY_REQUEST = {
     'cardfraud_features_missing_total{entity="user"}': 1,
     'cardfraud_features_missing_total{entity="merchant"}': 1,
     'cardfraud_features_stale_total{view="user_history_state_v1"}': 1,
-    'cardfraud_features_stale_total{view="merchant_state_v2"}': 1,
+    'cardfraud_features_stale_total{view="merchant_state_v3"}': 1,
     "cardfraud_features_late_total": 1,
     "cardfraud_degraded_total": 1,
     "cardfraud_feature_age_seconds_count": 3,

@@ -1,4 +1,4 @@
-"""Serves a table of transactions as the online side would: a snapshot a day, a stream, a judge."""
+"""Serves a table as the online side would: snapshots by day and hour, a stream, a judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from cardfraud.features.batch import request_columns
 from cardfraud.features.health import StateHealth, judge
 from cardfraud.features.merchant_state import MerchantState
 from cardfraud.features.online import merchant_aggregates, user_aggregates
-from cardfraud.features.snapshot import merchant_snapshot, user_snapshot
-from cardfraud.features.tiles import day_of
+from cardfraud.features.snapshot import fraud_ratios, merchant_snapshot, user_snapshot
+from cardfraud.features.tiles import day_of, hour_of
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import Event, StreamView, UserStream, apply, fingerprint
 
@@ -63,13 +63,16 @@ def serve(
     histories: dict[str, bytes] = {}
     merchants: dict[str, bytes] = {}
     streams: dict[str, bytes] = {}
-    today, vectors, health, most = None, [], [], 0
+    today, now, vectors, health, most = None, None, [], [], 0
+    ratios = fraud_ratios(transactions, labels)
     rows = zip(served.iter_rows(named=True), times.tolist(), amounts.tolist(), strict=True)
     for offset, (row, moment, amount) in enumerate(rows):
         if day_of(moment) != today:
             today = day_of(moment)
             histories = _by_entity(user_snapshot(transactions, today - history_lag_days))
-            merchants = _by_entity(merchant_snapshot(transactions, labels, today))
+        if hour_of(moment) != now:
+            now = hour_of(moment)
+            merchants = _by_entity(merchant_snapshot(transactions, labels, now, ratios=ratios))
         user, merchant = row["user_id"], row["merchant_id"]
         judged = judge(
             _decoded(UserHistory, histories.get(user)),

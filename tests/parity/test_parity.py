@@ -81,15 +81,15 @@ def test_the_future_changes_nothing(data: st.DataObject) -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_labels_are_not_seen_before_they_were_reported(data: st.DataObject) -> None:
-    """Labels that were reported on a row's own day, or later, make no difference to the row."""
+    """Labels that were reported in a row's own hour, or later, make no difference to the row."""
     rows = data.draw(payments())
     known = data.draw(reports(rows))
     whole = offline(frame(rows), labels_frame(known))
-    days = in_order(frame(rows))["event_time"].dt.epoch("us").to_numpy() // DAY
-    for day in set(days.tolist()):
-        before = [report for report in known if report.reported_us < day * DAY]
+    hours = in_order(frame(rows))["event_time"].dt.epoch("us").to_numpy() // HOUR
+    for hour in set(hours.tolist()):
+        before = [report for report in known if report.reported_us < hour * HOUR]
         found = offline(frame(rows), labels_frame(before))
-        assert differing(found[days == day], whole[days == day]) == []
+        assert differing(found[hours == hour], whole[hours == hour]) == []
 
 
 @settings(max_examples=40, deadline=None)

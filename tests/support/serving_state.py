@@ -35,7 +35,7 @@ def materialize(
     table, objects = history(), object_store(endpoints)
     snapshots = {
         USER_HISTORY_STATE.name: user_snapshot(table, day),
-        MERCHANT_STATE.name: merchant_snapshot(table, labels(), day),
+        MERCHANT_STATE.name: merchant_snapshot(table, labels(), day * 24),
     }
     for view, snapshot in snapshots.items():
         stamp = pl.lit(available).cast(pl.Datetime("us", "UTC"))

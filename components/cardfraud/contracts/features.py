@@ -46,6 +46,9 @@ class FeatureView:
         description: one sentence.
         label_delay: time that must have passed before a label may be seen; zero where none is read.
         resolution: the oldest edge of a window is rounded down to a multiple of this.
+        refresh: the newest edge of a window, and the moment before which a label must have been
+            reported, are rounded down to a multiple of this; zero where a window ends at the
+            request itself.
     """
 
     name: str
@@ -55,6 +58,7 @@ class FeatureView:
     description: str
     label_delay: timedelta = timedelta(0)
     resolution: timedelta = timedelta(0)
+    refresh: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

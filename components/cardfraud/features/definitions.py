@@ -149,7 +149,7 @@ def _risk() -> FeatureView:
                 "count",
                 0.0,
                 "count",
-                f"Transactions at the merchant in {label}, before the label delay.",
+                f"Transactions at the merchant in {label} and the day's hours, before the delay.",
                 window,
             ),
             Feature(
@@ -157,17 +157,21 @@ def _risk() -> FeatureView:
                 "fraud_share",
                 0.0,
                 "share",
-                f"Share of known frauds at the merchant in {label}, before the label delay.",
+                f"Share of known frauds in {label} and the day's hours, before the delay.",
                 window,
             ),
         ]
     return FeatureView(
-        name="merchant_risk_v1",
+        name="merchant_risk_v2",
         entity="merchant",
         owner=OWNER,
         resolution=DAY,
+        refresh=HOUR,
         label_delay=LABEL_DELAY,
-        description="Whole UTC days [D - delay - window, D - delay), labels reported before D.",
+        description=(
+            "From the UTC day D - delay - window to the UTC hour H - delay of the request, labels "
+            "reported before H."
+        ),
         features=tuple(features),
     )
 
@@ -179,15 +183,16 @@ def _streak() -> FeatureView:
         return Feature(name, aggregation, default, unit, sentence, STREAK_WINDOW)
 
     return FeatureView(
-        name="merchant_fraud_streak_v1",
+        name="merchant_fraud_streak_v2",
         entity="merchant",
         owner=OWNER,
         resolution=DAY,
+        refresh=HOUR,
         label_delay=LABEL_DELAY,
         description=(
             "The known frauds on the days after the merchant's last day with any other "
-            "transaction: a stolen terminal shows as an unbroken run. Whole UTC days "
-            "[D - delay - window, D - delay), labels reported before D."
+            "transaction: a stolen terminal shows as an unbroken run. From the UTC day "
+            "D - delay - window to the UTC hour H - delay of the request, labels reported before H."
         ),
         features=(
             feature(
@@ -290,13 +295,13 @@ USER_STREAM_STATE: Final = StateView(
     description="Tiles of the last days and the last events, written by the stream of events.",
 )
 MERCHANT_STATE: Final = StateView(
-    name="merchant_state_v2",
+    name="merchant_state_v3",
     entity="merchant",
     ttl=2 * DAY,
     writer="backfill",
     description=(
         "Transactions, known frauds and these frauds' amounts against their users' means, a day; "
-        "written by the daily job."
+        "written by the hourly job."
     ),
 )
 STATE_VIEWS: Final = (USER_HISTORY_STATE, USER_STREAM_STATE, MERCHANT_STATE)

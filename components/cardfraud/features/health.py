@@ -15,7 +15,7 @@ from cardfraud.features.merchant_state import MerchantState
 from cardfraud.features.online import UserState
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import StreamView
-from cardfraud.features.values import DAY_US
+from cardfraud.features.values import DAY_US, HOUR_US
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -39,7 +39,7 @@ class StateHealth:
         stale: names of the state views that are too old for the request, or should be there.
         missing: ``user`` or ``merchant`` where the store knows nothing of it: a cold start. So it
             is with a user of whom the stream has set aside all events.
-        age_seconds: request time less the moment that the oldest daily state in use stands for,
+        age_seconds: request time less the moment that the oldest snapshot in use stands for,
             at least 0; ``None`` where none is in use.
         late: the state already holds something that happened after the request.
     """
@@ -68,7 +68,7 @@ def judge(
     Args:
         history: the user's daily state as stored.
         stream: the user's streamed state as stored.
-        merchant: the merchant's daily state as stored.
+        merchant: the merchant's hourly state as stored.
         time_us: the request's event time, microseconds since 1970-01-01 UTC.
     """
     stale: list[str] = []
@@ -80,11 +80,11 @@ def judge(
         history = None
     if merchant is None:
         missing.append("merchant")
-    elif time_us - merchant.as_of_day * DAY_US > MERCHANT_TTL_US:
+    elif time_us - merchant.as_of_hour * HOUR_US > MERCHANT_TTL_US:
         stale.append(MERCHANT_STATE.name)
         merchant = None
     moments = [history.watermark_day * DAY_US] if history else []
-    moments += [merchant.as_of_day * DAY_US] if merchant else []
+    moments += [merchant.as_of_hour * HOUR_US] if merchant else []
     latest = max(history.last_us if history else 0, stream.last_us if stream else 0)
     return StateHealth(
         user=UserState(history, stream),

@@ -72,7 +72,7 @@ def user_aggregates(states: Sequence[UserState], time_us: Sequence[int]) -> valu
 def merchant_aggregates(
     states: Sequence[MerchantState | None], time_us: Sequence[int]
 ) -> values.MerchantAggregates:
-    """Aggregates of N merchants, each as of the UTC day of its own request."""
+    """Aggregates of N merchants, each as of the UTC hour of its own request."""
     windows: list[values.RiskWindow] = []
     for days in RISK_DAYS:
         pairs = [

@@ -1,10 +1,11 @@
 """Aggregates of merchants over whole tables, seen through the label delay.
 
-For a request on UTC day D a window of w days holds the merchant's transactions on the days
-[D - delay - w, D - delay), and a fraud among them counts if its latest label reported before D
-says so. A fraud therefore adds one to the days D of an interval; the number of open intervals at
-D is the number of begun ones less the number of ended ones, which are two searches in sorted keys.
-The streaks of frauds, which are found by walking back, are in ``streaks``.
+For a request in UTC hour H of UTC day D a window of w days holds the merchant's transactions from
+the day D - delay - w on and before the hour H - delay, and a fraud among them counts if its latest
+label reported before H says so. A fraud therefore adds one to the hours H of an interval; the
+number of open intervals at H is the number of begun ones less the number of ended ones, which are
+two searches in sorted keys. The streaks of frauds, which are found by walking back, are in
+``streaks``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cardfraud.features.history import UserOrder, hundredths_of_mean, user_order
-from cardfraud.features.merchant_state import DELAY_DAYS, REACH_DAYS, RISK_DAYS, STREAK_DAYS
+from cardfraud.features.merchant_state import DELAY_HOURS, REACH_DAYS, RISK_DAYS, STREAK_DAYS
 from cardfraud.features.streaks import FraudTimes, fraud_streaks
+from cardfraud.features.tiles import HOURS_A_DAY
 from cardfraud.features.values import (
-    DAY_US,
+    HOUR_US,
     FraudStreak,
     Int,
     MerchantAggregates,
@@ -28,8 +30,8 @@ from cardfraud.features.values import (
 )
 
 _NEVER: Final = 2**31 - 1
-_MARGIN: Final = REACH_DAYS + 27
-"""Days kept free before a table's first day, so that a window never reaches another merchant."""
+_MARGIN: Final = (REACH_DAYS + 27) * HOURS_A_DAY
+"""Hours kept free before a table's first day, so that a window never reaches another merchant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ class KnownFrauds:
     Attributes:
         row: [M] position of the transaction in its table.
         merchant: [M] code of the merchant.
-        day: [M] UTC day of the transaction.
-        since: [M] first UTC day whose requests may know it.
-        until: [M] first UTC day that knows better; ``_NEVER`` where no revision takes it back.
+        hour: [M] UTC hour of the transaction.
+        since: [M] first UTC hour whose requests may know it.
+        until: [M] first UTC hour that knows better; ``_NEVER`` where no revision takes it back.
     """
 
     row: Int
     merchant: Int
-    day: Int
+    hour: Int
     since: Int
     until: Int
 
@@ -58,7 +60,7 @@ def merchant_aggregates(
     *,
     users: UserOrder | None = None,
 ) -> MerchantAggregates:
-    """Aggregates of each request's merchant as of the request's UTC day, [N] each.
+    """Aggregates of each request's merchant as of the request's UTC hour, [N] each.
 
     Args:
         transactions: all that may be seen; the canonical columns.
@@ -67,46 +69,35 @@ def merchant_aggregates(
         users: the transactions in the order of their users; made here if absent.
     """
     codes = merchant_codes(transactions)
-    merchant, day = _codes_of(transactions, codes), _day(transactions, "event_time")
+    merchant, hour = _codes_of(transactions, codes), _hour(transactions, "event_time")
     frauds = known_frauds(transactions, labels, codes)
-    asked, today = merchant, day
+    asked, now = merchant, hour
     if requests is not None:
-        asked, today = _codes_of(requests, codes), _day(requests, "event_time")
-    lowest = min((int(a.min()) for a in (day, today) if len(a)), default=0) - _MARGIN
-    span = max((int(a.max()) for a in (day, today) if len(a)), default=0) + 2 * _MARGIN - lowest
-
-    def key(merchants: Int, days: Int) -> Int:
-        return merchants * span + np.clip(days - lowest, 0, span - 1)
-
+        asked, now = _codes_of(requests, codes), _hour(requests, "event_time")
+    keys = _Keys.over(hour, now)
     # Searches for rising keys stay in the processor's cache; those for keys in the table's order
     # do not, and take ten times as long.
-    order = np.lexsort((_narrow(today - lowest), _narrow(asked + 1)))
-    edge = key(asked, today)[order]  # below every event's key where the merchant is unknown
-    events_order = order if requests is None else np.lexsort((day, merchant))
-    events = edge if requests is None else key(merchant, day)[events_order]
-    newest = np.searchsorted(events, edge - DELAY_DAYS)
+    order = np.lexsort((_narrow(now - keys.lowest), _narrow(asked + 1)))
+    edge = keys.of(asked, now)[order]  # below every event's key where the merchant is unknown
+    events_order = order if requests is None else np.lexsort((hour, merchant))
+    events = edge if requests is None else keys.of(merchant, hour)[events_order]
+    newest = np.searchsorted(events, edge - DELAY_HOURS)
+    midnight = edge - edge % HOURS_A_DAY - DELAY_HOURS
     oldest = {
-        length: np.searchsorted(events, edge - DELAY_DAYS - length)
-        for length in {*RISK_DAYS, STREAK_DAYS}
+        days: np.searchsorted(events, midnight - HOURS_A_DAY * days)
+        for days in {*RISK_DAYS, STREAK_DAYS}
     }
-    windows: list[RiskWindow] = []
-    for length in RISK_DAYS:
-        count = newest - oldest[length]
-        opens = np.maximum(frauds.day + DELAY_DAYS + 1, frauds.since)
-        closes = np.minimum(frauds.day + DELAY_DAYS + length + 1, frauds.until)
-        seen = opens < closes
-        begun = np.sort(key(frauds.merchant[seen], opens[seen]))
-        ended = np.sort(key(frauds.merchant[seen], closes[seen]))
-        # The intervals of the merchants before this one are in both numbers, so they cancel.
-        open_now = np.searchsorted(begun, edge, "right") - np.searchsorted(ended, edge, "right")
-        windows.append(RiskWindow(_restored(count, order), _restored(open_now, order)))
-    times = _fraud_times(
-        frauds, users or user_order(transactions), events_order, lowest=lowest, span=span
+    day, week, month = (
+        RiskWindow(
+            _restored(newest - oldest[days], order),
+            _restored(_open_at(edge, frauds, days, keys), order),
+        )
+        for days in RISK_DAYS
     )
+    times = _fraud_times(frauds, users or user_order(transactions), events_order, keys)
     streak = fraud_streaks(events, edge, (oldest[STREAK_DAYS], newest), times)
-    day_window, week, month = windows
     return MerchantAggregates(
-        day=day_window,
+        day=day,
         week=week,
         month=month,
         streak=FraudStreak(
@@ -115,17 +106,54 @@ def merchant_aggregates(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Merchant and hour as one number that rises with both.
+
+    Attributes:
+        lowest: the hour that counts as 0, a midnight.
+        span: hours of one merchant's numbers, whole days; so days are whole parts of a number.
+    """
+
+    lowest: int
+    span: int
+
+    @staticmethod
+    def over(*hours: Int) -> _Keys:
+        """Keys of all hours of some arrays, with a margin before and after them."""
+        lowest = min((int(a.min()) for a in hours if len(a)), default=0) - _MARGIN
+        highest = max((int(a.max()) for a in hours if len(a)), default=0) + _MARGIN
+        midnight = lowest - lowest % HOURS_A_DAY
+        return _Keys(midnight, (highest - midnight) // HOURS_A_DAY * HOURS_A_DAY + HOURS_A_DAY)
+
+    def of(self, merchants: Int, hours: Int) -> Int:
+        return merchants * self.span + np.clip(hours - self.lowest, 0, self.span - 1)
+
+
+def _open_at(edge: Int, frauds: KnownFrauds, days: int, keys: _Keys) -> Int:
+    """Known frauds in the window of so many days at each of the rising keys, [N]."""
+    left = (frauds.hour // HOURS_A_DAY + 1 + days) * HOURS_A_DAY  # a window loses whole days
+    opens = np.maximum(frauds.hour + DELAY_HOURS + 1, frauds.since)
+    closes = np.minimum(left + DELAY_HOURS, frauds.until)
+    seen = opens < closes
+    begun = np.sort(keys.of(frauds.merchant[seen], opens[seen]))
+    ended = np.sort(keys.of(frauds.merchant[seen], closes[seen]))
+    # The intervals of the merchants before this one are in both numbers, so they cancel.
+    open_now: Int = np.searchsorted(begun, edge, "right") - np.searchsorted(ended, edge, "right")
+    return open_now
+
+
 def _fraud_times(
-    frauds: KnownFrauds, users: UserOrder, events_order: Int, *, lowest: int, span: int
+    frauds: KnownFrauds, users: UserOrder, events_order: Int, keys: _Keys
 ) -> FraudTimes:
-    """Times of knowledge by the frauds' positions in the order of (merchant, day)."""
+    """Times of knowledge by the frauds' positions in the order of (merchant, hour)."""
     return FraudTimes.of(
         events=len(events_order),
         position=_positions(events_order)[frauds.row],
-        since=frauds.since - lowest,
-        until=frauds.until - lowest,
+        since=frauds.since - keys.lowest,
+        until=frauds.until - keys.lowest,
         ratio=hundredths_of_mean(users, _positions(users.row)[frauds.row]),
-        span=span,
+        span=keys.span,
     )
 
 
@@ -163,13 +191,13 @@ def known_frauds(
     """Turn label revisions into times of knowledge.
 
     Revisions of one transaction are read in order of (reported_at, revision); a revision holds
-    from the first midnight after its report until the first midnight after the next one's.
+    from the first full hour after its report until the first full hour after the next one's.
     """
     known = (
         labels.sort("transaction_id", "reported_at", "revision")
         .with_columns(
-            since=pl.col("reported_at").dt.epoch("d") + 1,
-            # At midnight exactly the report is not before the day's start, so it is not known yet.
+            since=pl.col("reported_at").dt.epoch("us") // HOUR_US + 1,
+            # On the hour exactly the report is not before the hour's start, so not known yet.
             highest=pl.col("revision").cum_max().over("transaction_id"),
         )
         .filter(pl.col("revision") == pl.col("highest"))
@@ -186,7 +214,7 @@ def known_frauds(
     return KnownFrauds(
         row=known["row"].to_numpy().astype(np.int64),
         merchant=known["code"].to_numpy().astype(np.int64),
-        day=known["event_time"].dt.epoch("d").to_numpy().astype(np.int64),
+        hour=_hour(known, "event_time"),
         since=known["since"].to_numpy().astype(np.int64),
         until=known["until"].to_numpy().astype(np.int64),
     )
@@ -200,5 +228,5 @@ def _codes_of(frame: pl.DataFrame, codes: pl.DataFrame) -> Int:
     return joined["code"].cast(pl.Int64).fill_null(-1).to_numpy()
 
 
-def _day(frame: pl.DataFrame, column: str) -> Int:
-    return frame[column].to_physical().to_numpy().astype(np.int64) // DAY_US
+def _hour(frame: pl.DataFrame, column: str) -> Int:
+    return frame[column].to_physical().to_numpy().astype(np.int64) // HOUR_US

@@ -1,4 +1,4 @@
-"""State snapshots: the daily job's blobs for every user and merchant, from whole tables."""
+"""State snapshots: the jobs' blobs for every user and merchant, from whole tables."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import polars as pl
 
 from cardfraud.features.history import hundredths_of_mean, user_order
 from cardfraud.features.labels import latest_labels
-from cardfraud.features.merchant_state import REACH_DAYS, RISK_TILE, MerchantState
-from cardfraud.features.tiles import DAY_TILE, HISTORY_DAYS, HOUR_TILE, HOURS
+from cardfraud.features.merchant_state import (
+    DELAY_HOURS,
+    REACH_DAYS,
+    RISK_TILE,
+    MerchantState,
+)
+from cardfraud.features.tiles import DAY_TILE, HISTORY_DAYS, HOUR_TILE, HOURS, HOURS_A_DAY
 from cardfraud.features.user_history import UserHistory
+from cardfraud.features.values import HOUR_US
 
 
 def user_snapshot(transactions: pl.DataFrame, watermark_day: int) -> pl.DataFrame:
@@ -57,47 +63,67 @@ def user_snapshot(transactions: pl.DataFrame, watermark_day: int) -> pl.DataFram
 
 
 def merchant_snapshot(
-    transactions: pl.DataFrame, labels: pl.DataFrame, as_of_day: int
+    transactions: pl.DataFrame,
+    labels: pl.DataFrame,
+    as_of_hour: int,
+    *,
+    ratios: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Risk blobs of all merchants that were active before a day.
+    """Risk blobs of all merchants that were active before an hour.
 
     A merchant that was not active in the reach of the longest window gets a blob without tiles.
 
     Args:
-        transactions: at least the reach before ``as_of_day`` and the 90 days before that, for the
+        transactions: at least the reach before ``as_of_hour`` and the 90 days before that, for the
             users' means; later rows are left out.
-        labels: all label revisions; those reported at or after the day's midnight are left out.
-        as_of_day: UTC day since 1970.
+        labels: all label revisions; those reported at or after the hour's beginning are left out.
+        as_of_hour: UTC hour since 1970.
+        ratios: what :func:`fraud_ratios` gives; made here if absent. Whoever makes a snapshot each
+            hour makes them once.
 
     Returns:
         Columns merchant_id (String) and state (Binary), sorted by merchant.
     """
-    midnight = pl.lit(as_of_day * 86_400_000_000).cast(pl.Datetime("us", "UTC"))
-    past = transactions.with_columns(
-        day=pl.col("event_time").dt.epoch("us") // 86_400_000_000
-    ).filter(pl.col("day") < as_of_day)
-    recent = past.filter(pl.col("day") >= as_of_day - REACH_DAYS)
-    known = latest_labels(labels.filter(pl.col("reported_at") < midnight)).filter("is_fraud")
-    frauds = _with_ratios(recent.join(known, on="transaction_id", how="semi"), past)
+    beginning = pl.lit(as_of_hour * HOUR_US).cast(pl.Datetime("us", "UTC"))
+    base_day = as_of_hour // HOURS_A_DAY - REACH_DAYS
+    past = transactions.select(
+        "transaction_id", "merchant_id", hour=pl.col("event_time").dt.epoch("us") // HOUR_US
+    ).filter(pl.col("hour") < as_of_hour)
+    seen = past.filter(
+        pl.col("hour").is_between(base_day * HOURS_A_DAY, as_of_hour - DELAY_HOURS, closed="left")
+    ).with_columns(day=pl.col("hour") // HOURS_A_DAY)
+    known = latest_labels(labels.filter(pl.col("reported_at") < beginning)).filter("is_fraud")
+    if ratios is None:
+        ratios = fraud_ratios(transactions, labels)
+    frauds = ratios.join(known, on="transaction_id", how="semi")
     days = (
-        recent.join(frauds, on="transaction_id", how="left")
+        seen.join(frauds, on="transaction_id", how="left")
         .group_by("merchant_id", "day")
         .agg(count=pl.len(), frauds=pl.col("ratio").count(), ratios=pl.col("ratio").sum())
         .sort("merchant_id", "day")
     )
-    tiles = _tiles(days, "day", as_of_day - REACH_DAYS, RISK_TILE)
+    tiles = _tiles(days, "day", base_day, RISK_TILE)
     merchants = past["merchant_id"].unique().sort()
     edges = _edges(merchants, days["merchant_id"])
     blobs = [
-        MerchantState(as_of_day, tiles[edges[i] : edges[i + 1]]).encode()
+        MerchantState(as_of_hour, tiles[edges[i] : edges[i + 1]]).encode()
         for i in range(len(merchants))
     ]
     return pl.DataFrame({"merchant_id": merchants, "state": pl.Series(blobs, dtype=pl.Binary)})
 
 
-def _with_ratios(frauds: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
-    """Columns transaction_id and ratio: the amount in hundredths of the user's mean before it."""
-    theirs = past.join(frauds, on="user_id", how="semi")
+def fraud_ratios(transactions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    """Amounts of all that was ever reported as fraud against the means of their users before it.
+
+    Args:
+        transactions: the canonical columns.
+        labels: all label revisions.
+
+    Returns:
+        Columns transaction_id (String) and ratio (Int64, hundredths), in no order.
+    """
+    frauds = transactions.join(labels.filter("is_fraud"), on="transaction_id", how="semi")
+    theirs = transactions.join(frauds, on="user_id", how="semi")
     order = user_order(theirs)
     ratio = np.empty(len(theirs), dtype=np.int64)
     ratio[order.row] = hundredths_of_mean(order, np.arange(len(theirs), dtype=np.int64))

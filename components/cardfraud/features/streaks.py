@@ -1,7 +1,7 @@
 """Unbroken runs of known frauds at merchants over whole tables.
 
-Transactions stand in order of (merchant, UTC day). Going back from a request's newest known day,
-the first transaction not known as fraud on the request's day ends the search; what stands after
+Transactions stand in order of (merchant, UTC hour). Going back from a request's newest known hour,
+the first transaction not known as fraud in the request's hour ends the search; what stands after
 that transaction's whole day is the streak, so its length is a difference of two positions. At most
 merchants the first step is the last, and the few others share each further step.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cardfraud.features.tiles import HOURS_A_DAY
 from cardfraud.features.values import FraudStreak, Int
 
 
@@ -21,7 +22,7 @@ class FraudTimes:
     """When which transactions are known as fraud, sorted for searches.
 
     Attributes:
-        span: days of one transaction's numbers; a number is ``position * span + day``.
+        span: hours of one transaction's numbers; a number is ``position * span + hour``.
         begun: [M] numbers from which on a transaction is known as fraud, rising.
         ended: [M] numbers from which on it is known no longer, rising.
         ever: [E] whether a transaction is ever known as fraud.
@@ -43,10 +44,10 @@ class FraudTimes:
         Args:
             events: number of transactions.
             position: [M] the transaction's place among them.
-            since: [M] first day, counted from the table's, on which it is known as fraud.
-            until: [M] first day on which it is known no longer.
+            since: [M] first hour, counted from the table's, in which it is known as fraud.
+            until: [M] first hour in which it is known no longer.
             ratio: [M] hundredths of the user's mean.
-            span: above every day that is asked for.
+            span: above every hour that is asked for.
         """
         base = position * span
         hundredths = np.zeros(events + 1, dtype=np.int64)
@@ -61,11 +62,11 @@ class FraudTimes:
             ratios=np.cumsum(hundredths),
         )
 
-    def known(self, position: Int, day: Int) -> NDArray[np.bool_]:
-        """Whether each transaction is known as fraud on each day, [K]."""
+    def known(self, position: Int, hour: Int) -> NDArray[np.bool_]:
+        """Whether each transaction is known as fraud in each hour, [K]."""
         result = self.ever[position]
         asked = np.flatnonzero(result)
-        number = position[asked] * self.span + day[asked]
+        number = position[asked] * self.span + hour[asked]
         # The times of the transactions before this one are in both numbers, so they cancel.
         begun = np.searchsorted(self.begun, number, "right")
         result[asked] = begun > np.searchsorted(self.ended, number, "right")
@@ -78,8 +79,9 @@ def fraud_streaks(
     """Streaks of N requests, [N] each.
 
     Args:
-        events: [E] transactions as rising numbers ``merchant * span + day``.
-        edge: [N] the requests' merchants and days as such numbers.
+        events: [E] transactions as rising numbers ``merchant * span + hour``, the hour counted from
+            a midnight and the span in whole days.
+        edge: [N] the requests' merchants and hours as such numbers.
         window: [N] first positions in ``events`` of each request's window and after it.
         times: when which transactions are known as fraud, by position in ``events``.
     """
@@ -95,11 +97,13 @@ def fraud_streaks(
     start = last + 1
     passed = broken[start[broken] < newest[broken]]
     # The frauds that share a day with the transaction that ends the search are not in the streak.
-    start[passed] = np.searchsorted(events, events[last[passed]], "right")
+    days, today = events // HOURS_A_DAY, edge // HOURS_A_DAY
+    next_day = np.searchsorted(days, days[last[passed]], "right")
+    start[passed] = np.minimum(next_day, newest[passed])
     nonfraud_age, age = np.zeros_like(edge), np.zeros_like(edge)
-    nonfraud_age[broken] = edge[broken] - events[last[broken]]
+    nonfraud_age[broken] = today[broken] - days[last[broken]]
     running = np.flatnonzero(start < newest)
-    age[running] = edge[running] - events[start[running]]
+    age[running] = today[running] - days[start[running]]
     return FraudStreak(
         nonfraud_age=nonfraud_age,
         frauds=newest - start,

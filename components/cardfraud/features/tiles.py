@@ -45,6 +45,7 @@ Tiles = NDArray[np.void]
 
 HISTORY_DAYS: Final = 90
 """Days of tiles before the current one that the longest window reaches back to."""
+HOURS_A_DAY: Final = DAY_US // HOUR_US
 HOURS: Final = 24
 """Hours of tiles before the current one that the one-day window reaches back to."""
 

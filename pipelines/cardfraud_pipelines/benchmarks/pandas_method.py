@@ -4,8 +4,9 @@ A group of one user's (or one merchant's) transactions is indexed by time, and e
 call of ``rolling``; the merchants' windows are the difference of two, as in chapter 3 of the
 Fraud Detection Handbook. Where a definition rounds its oldest edge down to whole hours or days,
 so does this: the index is rounded down, the window is closed on both sides, and the transaction
-itself is taken off again. Only the smallest, the largest and the deviation of 90 days cannot be
-had so; they are over exact windows, at the same cost.
+itself is taken off again. The merchants' newest edge is rounded down to the hour. Only the
+smallest, the largest and the deviation of 90 days cannot be had so; they are over exact windows,
+at the same cost.
 """
 
 from __future__ import annotations
@@ -114,9 +115,10 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 def _one_merchant(group: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    day = pd.DatetimeIndex(group["time"]).floor("D")
-    fraud = pd.Series(group["fraud"].to_numpy(), index=day)
-    delay = fraud.rolling(f"{DELAY_DAYS}D", closed="both")
+    time = pd.DatetimeIndex(group["time"])
+    fraud = pd.Series(group["fraud"].to_numpy(), index=time.floor("D"))
+    by_hour = pd.Series(group["fraud"].to_numpy(), index=time.floor("h"))
+    delay = by_hour.rolling(f"{DELAY_DAYS}D", closed="both")
     delay_count, delay_frauds = delay.count().to_numpy(), delay.sum().to_numpy()
     values: dict[str, np.ndarray] = {"row": group["row"].to_numpy()}
     for days in RISK_DAYS:
@@ -126,7 +128,7 @@ def _one_merchant(group: pd.DataFrame) -> pd.DataFrame:
         values[f"merchant_fraud_share_{days}d"] = _ratio(
             whole.sum().to_numpy() - delay_frauds, count
         )
-    return pd.DataFrame(values | _streak(group, day), index=group.index)
+    return pd.DataFrame(values | _streak(group, time), index=group.index)
 
 
 def _hundredths_of_mean(amount: np.ndarray, users: dict[str, np.ndarray]) -> np.ndarray:
@@ -136,25 +138,37 @@ def _hundredths_of_mean(amount: np.ndarray, users: dict[str, np.ndarray]) -> np.
     return np.minimum(np.floor(ratio + 0.5), LARGEST_RATIO)
 
 
-def _streak(group: pd.DataFrame, day: pd.DatetimeIndex) -> dict[str, np.ndarray]:
-    """Lay the merchant's days out as a calendar and look up the last day that was not all fraud."""
+def _streak(group: pd.DataFrame, time: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+    """Lay the merchant's days out as a calendar and look up the last day that was not all fraud.
+
+    The newest day is in sight up to the hour; it is looked at apart from the whole days.
+    """
     import pandas as pd
 
+    day, hour, delay = time.floor("D"), time.floor("h"), pd.Timedelta(days=DELAY_DAYS)
     fraud = group["fraud"].to_numpy()
     sums = {"count": np.ones(len(day)), "fraud": fraud, "ratio": fraud * group["ratio"].to_numpy()}
+    running = {name: np.r_[0.0, np.cumsum(column)] for name, column in sums.items()}
+    begins, ends = day.searchsorted(day - delay), hour.searchsorted(hour - delay)
+    newest = {name: column[ends] - column[begins] for name, column in running.items()}
+
     daily = pd.DataFrame(sums, index=day).resample("D").sum()
     place = pd.Series(np.arange(len(daily), dtype=np.float64))
     other = place.where((daily["count"] > daily["fraud"]).to_numpy()).ffill().to_numpy()
     following = place.where((daily["fraud"] > 0).to_numpy()).bfill().to_numpy()
     today = (day - day[0]).days.to_numpy()
-    newest, oldest = today - DELAY_DAYS - 1, today - DELAY_DAYS - STREAK_DAYS
-    last = np.where(newest >= 0, other[np.maximum(newest, 0)], np.nan)
+    whole, oldest = today - DELAY_DAYS - 1, today - DELAY_DAYS - STREAK_DAYS
+    last = np.where(whole >= 0, other[np.maximum(whole, 0)], np.nan)
     last = np.where(last >= oldest, last, np.nan)
+    last = np.where(newest["count"] > newest["fraud"], today - DELAY_DAYS, last)
     start = np.where(np.isnan(last), np.maximum(oldest, 0), last + 1).astype(np.int64)
+    broken_today = start > today - DELAY_DAYS
 
     def since_start(name: str) -> np.ndarray:
-        running = np.r_[0.0, daily[name].cumsum().to_numpy()]
-        return np.where(newest >= start, running[np.maximum(newest + 1, 0)] - running[start], 0.0)
+        by_day = np.r_[0.0, daily[name].cumsum().to_numpy()]
+        earlier = by_day[np.maximum(whole + 1, 0)] - by_day[np.minimum(start, len(daily))]
+        found = np.where(whole >= start, earlier, 0.0) + newest[name]
+        return np.where(broken_today, 0.0, found)
 
     frauds = since_start("fraud")
     first = following[np.minimum(start, len(daily) - 1)]

@@ -16,6 +16,7 @@ import polars as pl
 from cardfraud.features import online, values
 from cardfraud.features.merchant_state import MerchantState
 from cardfraud.features.snapshot import merchant_snapshot, user_snapshot
+from cardfraud.features.tiles import HOURS_A_DAY
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import Event, StreamView, UserStream, apply, fingerprint
 from cardfraud.features.values import DAY_US, MerchantAggregates, UserAggregates
@@ -41,7 +42,9 @@ def state_cost(transactions: pl.DataFrame) -> StateCost:
     history: dict[str, bytes] = dict(user_snapshot(transactions, watermark).iter_rows())
     snapshot_seconds = time.process_time() - begun
     merchants: dict[str, bytes] = dict(
-        merchant_snapshot(transactions, labels_of(transactions), watermark).iter_rows()
+        merchant_snapshot(
+            transactions, labels_of(transactions), watermark * HOURS_A_DAY
+        ).iter_rows()
     )
     replayed = transactions.with_columns(time_us=epoch).filter(
         pl.col("time_us") >= watermark * DAY_US

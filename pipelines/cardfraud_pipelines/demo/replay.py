@@ -41,6 +41,12 @@ class Served:
     latencies_ms: list[float] = field(default_factory=list)
     batch_sizes: list[int] = field(default_factory=list)
 
+    def add(self, later: Served) -> None:
+        """Append what came back later."""
+        self.predictions.extend(later.predictions)
+        self.latencies_ms.extend(later.latencies_ms)
+        self.batch_sizes.extend(later.batch_sizes)
+
 
 def conflict_free_runs(rows: Sequence[Row], *, limit: int = MAX_INSTANCES) -> Iterator[list[Row]]:
     """Cut rows, without reordering, into the longest runs in which no user or merchant repeats.

@@ -1,11 +1,12 @@
-"""The replayed days: live traffic by day, the daily jobs at each midnight, the comparison after."""
+"""The replayed days: live traffic with the hourly and daily jobs between, the comparison after."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from itertools import groupby
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,8 @@ from cardfraud.features.labels import latest_labels
 from cardfraud.features.values import vector
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud.steps.featurize.config import FeaturizeConfig
-from cardfraud.steps.featurize.snapshots import run_daily
+from cardfraud.steps.featurize.reading import read_labels, read_transactions
+from cardfraud.steps.featurize.snapshots import HourlyRefresh, midnight, run_daily
 from cardfraud.steps.featurize.step import run as featurize
 from cardfraud.steps.featurize.stream import Delivery, StreamWriter
 from cardfraud.steps.ingest.config import IngestConfig
@@ -31,6 +33,7 @@ from cardfraud_pipelines.demo.outcome import Replayed
 from cardfraud_pipelines.demo.parity import Parity, compare
 from cardfraud_pipelines.demo.plan import Span
 from cardfraud_pipelines.demo.replay import Row, Served, in_order, instance, replay
+from cardfraud_pipelines.demo.stages import Running
 from cardfraud_pipelines.demo.workspace import Workspace
 
 _DAY = timedelta(days=1)
@@ -67,7 +70,7 @@ class Traffic:
 
 
 def replay_days(work: Workspace, url: str) -> tuple[Traffic, float]:
-    """Replay each day, and at each midnight ingest it and bring the state up to date.
+    """Replay each day, and at each hour and midnight bring the state up to date.
 
     Returns:
         What was sent and served, and the seconds that all of it took.
@@ -82,17 +85,40 @@ def replay_days(work: Workspace, url: str) -> tuple[Traffic, float]:
         rows = in_order(extract.transactions)
         with work.stages.stage(f"replay {day}") as stage:
             stage.total(len(rows))
-            served = replay(rows, url=url, push=stream.push, progress=stage.advance)
+            served = _replay_day(work, url, stream, rows, stage)
             stage.note = f"{len(rows):,} transactions in {len(served.batch_sizes)} requests"
         traffic.rows.extend(rows)
         traffic.labels.append(extract.labels)
-        traffic.served.predictions.extend(served.predictions)
-        traffic.served.latencies_ms.extend(served.latencies_ms)
-        traffic.served.batch_sizes.extend(served.batch_sizes)
+        traffic.served.add(served)
         with work.stages.stage(f"midnight of {day}") as stage:
             close_day(work, day)
             stage.note = "ingested, validated, state brought up to date"
     return traffic, time.perf_counter() - begun
+
+
+def _replay_day(
+    work: Workspace, url: str, stream: Stream, rows: Sequence[Row], stage: Running
+) -> Served:
+    """Replay a day hour by hour, with the hourly job before each hour but the first."""
+    served = Served()
+    day = rows[0]["event_time"].date()
+    before = day - _DAY
+    refresh = HourlyRefresh(
+        work.store,
+        work.features,
+        read_transactions(work.store, before),
+        read_labels(work.store, before),
+    )
+    for hour, of_hour in groupby(rows, key=_hour):
+        if hour != midnight(day):
+            refresh.run(hour)
+        served.add(replay(list(of_hour), url=url, push=stream.push, progress=stage.advance))
+    return served
+
+
+def _hour(row: Row) -> datetime:
+    moment: datetime = row["event_time"]
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def close_day(work: Workspace, day: date) -> None:

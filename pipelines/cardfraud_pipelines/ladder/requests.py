@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from decimal import Decimal
@@ -16,7 +16,8 @@ from cardfraud.adapters.feature_store.online import OnlineRow
 from cardfraud.contracts.transactions import MINOR_UNITS, Transaction, to_microseconds
 from cardfraud.features.labels import latest_labels
 from cardfraud.features.merchant_state import MerchantState
-from cardfraud.features.snapshot import merchant_snapshot, user_snapshot
+from cardfraud.features.snapshot import fraud_ratios, merchant_snapshot, user_snapshot
+from cardfraud.features.tiles import hour_of
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import (
     RETAINED_DAYS,
@@ -50,7 +51,9 @@ class Asked:
 def asked_by_day(
     transactions: pl.DataFrame, labels: pl.DataFrame, days: Sequence[date]
 ) -> Iterator[Asked]:
-    """Replay some days as the online side lives them: a snapshot at midnight, then the stream.
+    """Replay some days as the online side lives them: by day, by hour and by event.
+
+    Users have a snapshot of each midnight, merchants one of each hour.
 
     The stream has seen the days before the first one as far back as it keeps them.
 
@@ -67,14 +70,36 @@ def asked_by_day(
         .join(latest_labels(labels), on="transaction_id", how="left", maintain_order="left")
         .with_columns(pl.col("is_fraud").fill_null(value=False))
     )
-    stream = _Stream()
+    stream, merchants = _Stream(), _Merchants(transactions, labels)
     for (day,), part in rows.group_by("day", maintain_order=True):
         number = int(str(day))
         if number < first:
             for row in part.iter_rows(named=True):
                 stream.add(row)
         else:
-            yield _one_day(number, part, stream, transactions, labels)
+            histories = dict(user_snapshot(transactions, number).iter_rows())
+            yield _one_day(number, part, stream, histories, merchants)
+
+
+class _Merchants:
+    """The state of every merchant as of the hour that was asked for last."""
+
+    def __init__(self, transactions: pl.DataFrame, labels: pl.DataFrame) -> None:
+        self._transactions = transactions
+        self._labels = labels
+        self._ratios = fraud_ratios(transactions, labels)
+        self._hour: int | None = None
+        self._states: dict[str, bytes] = {}
+
+    def of(self, merchant: str, hour: int) -> MerchantState | None:
+        """What the store would answer in an hour; hours rise."""
+        if hour != self._hour:
+            snapshot = merchant_snapshot(
+                self._transactions, self._labels, hour, ratios=self._ratios
+            )
+            self._hour, self._states = hour, dict(snapshot.iter_rows())
+        state = self._states.get(merchant)
+        return None if state is None else MerchantState.decode(state)
 
 
 class _Stream:
@@ -100,20 +125,23 @@ class _Stream:
 
 
 def _one_day(
-    day: int, rows: pl.DataFrame, stream: _Stream, transactions: pl.DataFrame, labels: pl.DataFrame
+    day: int,
+    rows: pl.DataFrame,
+    stream: _Stream,
+    histories: Mapping[str, bytes],
+    merchants: _Merchants,
 ) -> Asked:
-    histories = dict(user_snapshot(transactions, day).iter_rows())
-    merchants = dict(merchant_snapshot(transactions, labels, day).iter_rows())
     asked: list[Transaction] = []
     states: list[OnlineRow] = []
     for row in rows.iter_rows(named=True):
-        history, merchant = histories.get(row["user_id"]), merchants.get(row["merchant_id"])
+        history = histories.get(row["user_id"])
+        hour = hour_of(to_microseconds(row["event_time"]))
         asked.append(_transaction(row))
         states.append(
             OnlineRow(
                 None if history is None else UserHistory.decode(history),
                 stream.of(row["user_id"]),
-                None if merchant is None else MerchantState.decode(merchant),
+                merchants.of(row["merchant_id"], hour),
             )
         )
         stream.add(row)

@@ -8,10 +8,11 @@ from typing import Final
 
 from cardfraud.adapters.feature_store.online import OnlineRow
 from cardfraud.contracts.transactions import Transaction
+from cardfraud.features.tiles import HOURS_A_DAY
 from cardfraud.scoring.assembly import Assembly, assemble, assemble_without_state
 
 STALE_DAYS: Final = 3
-"""Nights on which the daily job did not run: a day more than its state may be used."""
+"""Days on which the jobs did not run: one more than their state may be used."""
 
 Left = Callable[[Sequence[Transaction], Sequence[OnlineRow]], Assembly]
 Loss = Callable[[OnlineRow], OnlineRow]
@@ -58,7 +59,8 @@ def _old_merchant(state: OnlineRow) -> OnlineRow:
     merchant = state.merchant
     if merchant is None:
         return state
-    return replace(state, merchant=replace(merchant, as_of_day=merchant.as_of_day - STALE_DAYS))
+    earlier = merchant.as_of_hour - STALE_DAYS * HOURS_A_DAY
+    return replace(state, merchant=replace(merchant, as_of_hour=earlier))
 
 
 def _old_both(state: OnlineRow) -> OnlineRow:
@@ -90,10 +92,10 @@ RUNGS: Final = (
     ),
     Rung(
         "merchant stale",
-        f"the merchants' daily state is {STALE_DAYS} days old: defaults",
+        f"the merchants' hourly state is {STALE_DAYS} days old: defaults",
         _after(_old_merchant),
     ),
-    Rung("both stale", "no daily job ran: defaults, and the stream's days", _after(_old_both)),
+    Rung("both stale", "no job ran: defaults, and the stream's days", _after(_old_both)),
     Rung(
         "predictor gone",
         "rules over all values decide",

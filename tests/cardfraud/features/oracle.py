@@ -119,25 +119,27 @@ def user_values(payments: list[Payment], now: Payment) -> dict[str, float]:
     return values
 
 
-def known_as_fraud(reports: list[Report], transaction: str, day: int) -> bool:
-    """Tell what the highest revision reported before a UTC day began says."""
-    known = [r for r in reports if r.id == transaction and r.reported_us < day * DAY]
+def known_as_fraud(reports: list[Report], transaction: str, hour: int) -> bool:
+    """Tell what the highest revision reported before a UTC hour began says."""
+    known = [r for r in reports if r.id == transaction and r.reported_us < hour * HOUR]
     return max(known, key=lambda r: (r.revision, r.reported_us)).fraud if known else False
 
 
 def merchant_values(
     payments: list[Payment], reports: list[Report], now: Payment
 ) -> dict[str, float]:
-    """Values of the merchant view as of the UTC day of ``now``."""
-    today = now.time_us // DAY
+    """Values of the merchant views as of the UTC hour of ``now``."""
+    today, hour = now.time_us // DAY, now.time_us // HOUR
     values: dict[str, float] = {}
     for w in (1, 7, 30):
         seen = [
             p
             for p in payments
-            if p.merchant == now.merchant and today - 7 - w <= p.time_us // DAY < today - 7
+            if p.merchant == now.merchant
+            and p.time_us // DAY >= today - 7 - w
+            and p.time_us // HOUR < hour - 7 * 24
         ]
-        frauds = sum(known_as_fraud(reports, p.id, today) for p in seen)
+        frauds = sum(known_as_fraud(reports, p.id, hour) for p in seen)
         values[f"merchant_count_{w}d"] = float(len(seen))
         values[f"merchant_fraud_share_{w}d"] = frauds / len(seen) if seen else math.nan
     return values | _streak_values(payments, reports, now)
@@ -147,13 +149,17 @@ def _streak_values(
     payments: list[Payment], reports: list[Report], now: Payment
 ) -> dict[str, float]:
     """Walk back day by day until a day has a transaction that is not known as fraud."""
-    today = now.time_us // DAY
+    today, hour = now.time_us // DAY, now.time_us // HOUR
     nonfraud, streak, first = math.nan, list[Payment](), math.nan
-    for age in range(8, 38):
+    for age in range(7, 38):
         then = [
-            p for p in payments if p.merchant == now.merchant and p.time_us // DAY == today - age
+            p
+            for p in payments
+            if p.merchant == now.merchant
+            and p.time_us // DAY == today - age
+            and p.time_us // HOUR < hour - 7 * 24
         ]
-        if not all(known_as_fraud(reports, p.id, today) for p in then):
+        if not all(known_as_fraud(reports, p.id, hour) for p in then):
             nonfraud = float(age)
             break
         if then:

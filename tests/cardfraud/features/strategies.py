@@ -12,6 +12,7 @@ LARGEST = 100_000_000
 _DAYS = st.sampled_from([0, 0, 0, 1, 6, 7, 8, 29, 30, 31, 37, 38, 89, 90, 91])
 _HOURS = st.sampled_from([0, 0, 1, 12, 23])
 _RESTS = st.sampled_from([0, 0, 1, 5 * MINUTE - 1, 5 * MINUTE, 10 * MINUTE, HOUR - 1])
+_REPORTED = st.sampled_from([-1, 0, 0, HOUR - 1, HOUR, 12 * HOUR, 12 * HOUR + 1])
 _AMOUNTS = st.one_of(st.sampled_from([0, 1, 99, LARGEST]), st.integers(0, LARGEST))
 
 
@@ -34,7 +35,7 @@ def payments(draw: st.DrawFn, *, most: int = 30, users: str = "ab") -> list[Paym
 
 @st.composite
 def reports(draw: st.DrawFn, of: list[Payment]) -> list[Report]:
-    """Label revisions of some transactions: fraud, taken back, late, out of order, at midnight."""
+    """Label revisions of some transactions: fraud, taken back, late, out of order, on the hour."""
     result: list[Report] = []
     for payment in of:
         revisions = draw(st.integers(0, 3))
@@ -45,7 +46,7 @@ def reports(draw: st.DrawFn, of: list[Payment]) -> list[Report]:
                 Report(
                     payment.id,
                     draw(st.booleans()),
-                    midnight + delay * DAY + draw(st.sampled_from([-1, 0, 0, HOUR])),
+                    midnight + delay * DAY + draw(_REPORTED),
                     revision,
                 )
             )

@@ -13,7 +13,7 @@ import pytest
 from cardfraud.contracts.features import FeatureView
 from cardfraud.features import definitions
 
-GOLDEN = "sha256:ad1094b73da85ce5efbb90c568e56a982cc4abce95746fb1d16dd7c4ab1a322b"
+GOLDEN = "sha256:2782bfe2064be7b12adee25c412e545d23a42f78cdb7b6f71b61d5858c7bfe60"
 """Digest of the feature set as committed.
 
 If a definition was changed on purpose, give the changed view a new version in its name, put what
@@ -124,6 +124,7 @@ def _first_state(**changes: Any) -> tuple[Any, ...]:
         ("FEATURE_VIEWS", definitions.FEATURE_VIEWS[:-1]),
         ("FEATURE_VIEWS", _first_view(name="user_transaction_features_v2")),
         ("FEATURE_VIEWS", _first_view(resolution=timedelta(hours=1))),
+        ("FEATURE_VIEWS", _first_view(refresh=timedelta(hours=1))),
         ("FEATURE_VIEWS", _first_view(label_delay=timedelta(days=1))),
         ("FEATURE_VIEWS", _first_view(features=definitions.FEATURE_VIEWS[0].features[::-1])),
         ("FEATURE_VIEWS", _first_feature(name="count_of_transactions")),

@@ -19,9 +19,9 @@ def history(watermark_day: int = TODAY, last_us: int = 0) -> UserHistory:
     )
 
 
-def merchant(as_of_day: int = TODAY) -> MerchantState:
-    """Daily state of a merchant without tiles."""
-    return MerchantState(as_of_day, np.empty(0, dtype=RISK_TILE))
+def merchant(as_of_day: int = TODAY, hour: int = 0) -> MerchantState:
+    """Hourly state of a merchant without tiles."""
+    return MerchantState(as_of_day * 24 + hour, np.empty(0, dtype=RISK_TILE))
 
 
 def stream(*times_us: int) -> StreamView:
@@ -43,10 +43,10 @@ def test_fresh_state_is_used_as_it_is() -> None:
 
 @pytest.mark.parametrize(("late_us", "stale"), [(0, False), (1, True)])
 def test_state_is_stale_after_its_ttl_by_the_requests_clock(late_us: int, stale: bool) -> None:
-    """Two days after its midnight state is still used, a microsecond later it is not."""
+    """Two days after its moment state is still used, a microsecond later it is not."""
     moment = (TODAY + 2) * DAY + late_us
     health = judge(history(), None, merchant(), moment)
-    assert health.stale == (("user_history_state_v1", "merchant_state_v2") if stale else ())
+    assert health.stale == (("user_history_state_v1", "merchant_state_v3") if stale else ())
     assert (health.user.history is None, health.merchant is None) == (stale, stale)
     assert health.degraded == stale
     assert health.missing == ()
@@ -57,6 +57,7 @@ def test_the_oldest_daily_state_in_use_gives_the_age() -> None:
     """The age is that of what the decision rests on, not that of what was set aside."""
     assert judge(history(), None, merchant(TODAY - 1), NOW).age_seconds == 1.5 * 86_400
     assert judge(history(), None, merchant(TODAY - 3), NOW).age_seconds == 0.5 * 86_400
+    assert judge(None, None, merchant(TODAY, 11), NOW).age_seconds == 3_600
 
 
 def test_unknown_entities_are_missing_and_not_degraded() -> None:

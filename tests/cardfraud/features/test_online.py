@@ -68,12 +68,14 @@ def test_both_halves_together_are_the_whole_history(rows: list[Payment], late: i
 
 @given(st.data())
 def test_merchant_state_is_what_a_loop_gives(data: st.DataObject) -> None:
-    """The blob of a request's day gives the features of the oracle, bit for bit."""
+    """The blob of a request's hour gives the features of the oracle, bit for bit."""
     rows = data.draw(payments())
     labels = data.draw(reports(rows))
     for now in rows[:5]:
-        day = now.time_us // DAY
-        frame = merchant_snapshot(oracle.transactions_frame(rows), oracle.labels_frame(labels), day)
+        hour = now.time_us // HOUR
+        frame = merchant_snapshot(
+            oracle.transactions_frame(rows), oracle.labels_frame(labels), hour
+        )
         blobs = dict(frame.iter_rows())
         blob = blobs.get(now.merchant)
         aggregates = online.merchant_aggregates(
@@ -85,29 +87,32 @@ def test_merchant_state_is_what_a_loop_gives(data: st.DataObject) -> None:
             assert got == expected or (math.isnan(got) and math.isnan(expected)), name
 
 
-@pytest.mark.parametrize("age", [1, 2])
-def test_an_older_merchant_state_still_counts_the_days_it_has(age: int) -> None:
-    """A blob of the day before yesterday serves the same windows, short of newer labels only."""
+@pytest.mark.parametrize("age", [0, 1, 2])
+def test_an_older_merchant_state_lacks_what_has_come_through_the_delay_since(age: int) -> None:
+    """A blob of some days ago serves the same windows, short of the newest days and no others."""
     rows = [Payment(f"t{n}", START + n * DAY, "a", "x", 1) for n in range(60)]
     blob = merchant_snapshot(
-        oracle.transactions_frame(rows), oracle.labels_frame([]), TODAY + 50 - age
+        oracle.transactions_frame(rows), oracle.labels_frame([]), (TODAY + 50 - age) * 24 + 1
     )["state"].item()
-    window = MerchantState.decode(blob)
-    assert [window.window(TODAY + 50, days)[0] for days in (1, 7, 30)] == [1, 7, 30]
+    state = MerchantState.decode(blob)
+    counts = [state.window(TODAY + 50, days)[0] for days in (1, 7, 30)]
+    assert counts == [2 - age, 8 - age, 31 - age]
 
 
 def test_days_without_labels_do_not_end_a_streak() -> None:
-    """In a state of yesterday the newest day has no labels yet; it is not taken for honest."""
+    """What no label of the state can know is in no window; it is not taken for honest."""
     rows = [Payment(f"t{n}", START + n * DAY, f"u{n}", "x", 100) for n in range(20)]
     labels = [Report(p.id, fraud=True, reported_us=p.time_us + 7 * DAY, revision=0) for p in rows]
     blob = merchant_snapshot(
-        oracle.transactions_frame(rows), oracle.labels_frame(labels), TODAY + 15
+        oracle.transactions_frame(rows), oracle.labels_frame(labels), (TODAY + 15) * 24
     )["state"].item()
     state = MerchantState.decode(blob)
-    assert state.window(TODAY + 16, 1) == (1, 0)
+    assert state.window(TODAY + 16, 1) == (0, 0)
+    assert state.window(TODAY + 15, 1) == (1, 1)
     assert state.streak(TODAY + 15) == (0, 8, 15, 800)
     assert state.streak(TODAY + 16) == (0, 8, 16, 800)
-    assert state.streak(TODAY + 14) == (0, 7, 14, 700)
+    assert state.streak(TODAY + 14) == (0, 8, 14, 800)
+    assert state.streak(TODAY + 13) == (0, 7, 13, 700)
 
 
 def test_nothing_known_gives_no_values() -> None:

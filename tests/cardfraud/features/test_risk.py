@@ -33,9 +33,18 @@ def report(day: float, *, fraud: bool, revision: int = 0) -> Report:
     return Report("t", fraud, START + round(day * DAY), revision)
 
 
-def test_a_payment_counts_from_the_day_after_the_delay() -> None:
-    """A window ends seven whole days before the request's day and is 30 days long."""
+def test_a_payment_counts_when_its_hour_has_come_through_the_delay() -> None:
+    """A window ends seven days before the request's hour and loses its oldest day at midnight."""
     assert known([], 7, 8, 37, 38) == [(0, 0), (1, 0), (1, 0), (0, 0)]
+    last = START + 38 * DAY
+    moments = [PAID + 7 * DAY + HOUR - 1, PAID + 7 * DAY + HOUR, last - 1, last]
+    asked = [Payment(f"r{moment}", moment, "b", "x", 1) for moment in moments]
+    month = merchant_aggregates(
+        oracle.transactions_frame([PAYMENT]),
+        oracle.labels_frame([]),
+        oracle.transactions_frame(asked),
+    ).month
+    assert month.count.tolist() == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(("name", "last"), [("day", 8), ("week", 14), ("month", 37)])
@@ -51,15 +60,15 @@ def test_each_window_ends_after_its_own_days(name: str, last: int) -> None:
     assert window.frauds.tolist() == [0, 1, 1, 0]
 
 
-def test_a_report_at_midnight_is_known_a_day_later() -> None:
-    """Known on a day is what was reported before the day began, a microsecond suffices."""
-    assert known([report(10, fraud=True)], 10, 11) == [(1, 0), (1, 1)]
-    early = Report("t", fraud=True, reported_us=START + 10 * DAY - 1, revision=0)
+def test_a_report_on_the_hour_is_known_an_hour_later() -> None:
+    """Known in an hour is what was reported before the hour began, a microsecond suffices."""
+    assert known([report(10.5, fraud=True)], 10, 11) == [(1, 0), (1, 1)]
+    early = Report("t", fraud=True, reported_us=START + 10 * DAY + 12 * HOUR - 1, revision=0)
     assert known([early], 9, 10) == [(1, 0), (1, 1)]
 
 
 def test_a_fraud_that_is_taken_back_and_found_again() -> None:
-    """Each revision holds from the midnight after its report to that after the next one's."""
+    """Each revision holds from the full hour after its report to that after the next one's."""
     labels = [
         report(9.5, fraud=True, revision=0),
         report(12.5, fraud=False, revision=1),
@@ -69,10 +78,12 @@ def test_a_fraud_that_is_taken_back_and_found_again() -> None:
     assert frauds == [0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1]
 
 
-def test_two_revisions_within_one_day_leave_the_higher() -> None:
-    """A fraud that is taken back before the next midnight was never known."""
-    labels = [report(9.2, fraud=True), report(9.4, fraud=False, revision=1)]
+def test_two_revisions_within_one_hour_leave_the_higher() -> None:
+    """A fraud that is taken back before the next full hour was never known."""
+    labels = [report(9.46, fraud=True), report(9.49, fraud=False, revision=1)]
     assert [fraud for _, fraud in known(labels, 9, 10, 11)] == [0, 0, 0]
+    labels = [report(9.3, fraud=True), report(9.52, fraud=False, revision=1)]
+    assert [fraud for _, fraud in known(labels, 9, 10, 11)] == [1, 0, 0]
 
 
 def test_a_lower_revision_that_arrives_late_changes_nothing() -> None:
@@ -146,11 +157,12 @@ def found_on(day: int, *payments: int, fraud: bool = True, revision: int = 0) ->
 
 
 def test_a_streak_grows_with_each_day_whose_labels_are_known() -> None:
-    """Each midnight adds the frauds of the day that has come through the delay."""
+    """Each hour adds the frauds that have come through the delay; ages are in whole days."""
     rows = paid_on(0, 1, 2, 3)
     labels = found_on(7, 1, 2, 3)
-    assert streak(rows, labels, 8) == (8, 0, 0, 0)
-    assert streak(rows, labels, 9) == (9, 1, 8, 100)
+    assert streak(rows, labels, 7) == (7, 0, 0, 0)
+    assert streak(rows, labels, 8) == (8, 1, 7, 100)
+    assert streak(rows, labels, 9) == (9, 2, 8, 200)
     assert streak(rows, labels, 11) == (11, 3, 10, 300)
 
 
@@ -168,19 +180,19 @@ def test_a_fraud_that_shares_its_day_with_another_transaction_is_in_no_streak(pl
     assert streak(rows, found_on(7, 0, 1, 2), 10) == (9, 1, 8, 100)
 
 
-def test_a_fraud_taken_back_breaks_the_streak_from_the_next_midnight() -> None:
+def test_a_fraud_taken_back_breaks_the_streak_from_the_next_hour() -> None:
     """Streaks follow the revisions: what is no fraud any more is another transaction."""
     rows = paid_on(1, 2, 3)
     labels = [*found_on(8, 1, 2, 3), *found_on(13, 2, fraud=False, revision=1)]
-    assert streak(rows, labels, 13) == (0, 3, 12, 300)
-    assert streak(rows, labels, 14) == (12, 1, 11, 100)
+    assert streak(rows, labels, 12) == (0, 3, 11, 300)
+    assert streak(rows, labels, 13) == (11, 1, 10, 100)
 
 
 def test_a_streak_reaches_back_as_far_as_its_window() -> None:
-    """Of frauds on every day those of thirty days count, and no other transaction is in sight."""
+    """Of frauds on every day those of thirty days and the newest day's hours count."""
     rows = paid_on(*range(40))
     labels = found_on(40, *range(40))
-    assert streak(rows, labels, 45) == (0, 30, 37, 3000)
+    assert streak(rows, labels, 45) == (0, 31, 37, 3100)
 
 
 @pytest.mark.parametrize(

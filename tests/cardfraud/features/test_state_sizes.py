@@ -53,12 +53,11 @@ def test_the_busiest_user_fits() -> None:
 
 
 def test_the_busiest_merchant_fits() -> None:
-    """A merchant with sales on every day takes 37 tiles of 17 bytes and a header."""
-    rows = [Payment(f"t{n}", START + n * DAY, "a", "x", 1) for n in range(REACH_DAYS + 5)]
-    frame = merchant_snapshot(
-        oracle.transactions_frame(rows), oracle.labels_frame([]), START // DAY + REACH_DAYS + 2
-    )
-    assert len(frame["state"].item()) == 6 + 37 * 17 == 635
+    """A merchant with sales in every hour takes 31 tiles of 17 bytes and a header."""
+    rows = [Payment(f"t{n}", START + n * HOUR, "a", "x", 1) for n in range(24 * (REACH_DAYS + 5))]
+    hour = START // HOUR + 24 * (REACH_DAYS + 2) + 23
+    frame = merchant_snapshot(oracle.transactions_frame(rows), oracle.labels_frame([]), hour)
+    assert len(frame["state"].item()) == 6 + 31 * 17 == 533
 
 
 def test_history_survives_its_bytes() -> None:
@@ -75,11 +74,11 @@ def test_history_survives_its_bytes() -> None:
 
 def test_merchant_state_survives_its_bytes() -> None:
     """Decoding and encoding again gives the same bytes and numbers."""
-    days = np.array([(0, 3, 1, 99), (36, 2**32 - 1, 2**32 - 1, 2**64 - 1)], dtype=RISK_TILE)
-    blob = MerchantState(17_000, days).encode()
+    days = np.array([(0, 3, 1, 99), (30, 2**32 - 1, 2**32 - 1, 2**64 - 1)], dtype=RISK_TILE)
+    blob = MerchantState(408_000, days).encode()
     state = MerchantState.decode(blob)
     assert state.encode() == blob
-    assert state.as_of_day == 17_000
+    assert state.as_of_hour == 408_000
     assert state.days.tolist() == days.tolist()
 
 
@@ -87,7 +86,7 @@ def test_merchant_state_survives_its_bytes() -> None:
 def test_foreign_bytes_are_refused(change: bytes) -> None:
     """Neither nothing, nor a header alone, nor another version is read as state."""
     history = busiest_history()
-    merchant = MerchantState(17_000, np.zeros(2, dtype=RISK_TILE)).encode()
+    merchant = MerchantState(408_000, np.zeros(2, dtype=RISK_TILE)).encode()
     for decode, blob in ((UserHistory.decode, history), (MerchantState.decode, merchant)):
         with pytest.raises(IntegrityError):
             decode(change)
@@ -102,7 +101,7 @@ def test_foreign_bytes_are_refused(change: bytes) -> None:
 def test_kinds_of_state_are_not_taken_for_each_other() -> None:
     """A blob of one kind under the key of another kind is refused."""
     history, stream = busiest_history(), busiest_stream()
-    merchant = MerchantState(17_000, np.zeros(2, dtype=RISK_TILE)).encode()
+    merchant = MerchantState(408_000, np.zeros(2, dtype=RISK_TILE)).encode()
     for decode, foreign in (
         (UserHistory.decode, (stream, merchant)),
         (UserStream.decode, (history, merchant)),

@@ -16,9 +16,10 @@ NOW = START + timedelta(days=6, hours=10)
 
 
 def stored(user: str, merchant: str) -> OnlineRow:
-    """State of the midnight before NOW."""
+    """State of users of the midnight before NOW, and of merchants of the hour."""
     users = dict(user_snapshot(history(), day_number(NOW)).iter_rows())
-    merchants = dict(merchant_snapshot(history(), labels(), day_number(NOW)).iter_rows())
+    hour = day_number(NOW) * 24 + NOW.hour
+    merchants = dict(merchant_snapshot(history(), labels(), hour).iter_rows())
     return OnlineRow(
         history=UserHistory.decode(users[user]) if user in users else None,
         merchant=MerchantState.decode(merchants[merchant]) if merchant in merchants else None,

@@ -128,7 +128,7 @@ def _refresh(store: FeatureStore, objects: ObjectStore) -> None:
     day = day_number(available)
     fresh = {
         USER_HISTORY_STATE.name: user_snapshot(table, day).filter(pl.col("user_id") == "u1"),
-        MERCHANT_STATE.name: merchant_snapshot(table, labels(), day).filter(
+        MERCHANT_STATE.name: merchant_snapshot(table, labels(), day * 24).filter(
             pl.col("merchant_id") == "m1"
         ),
     }

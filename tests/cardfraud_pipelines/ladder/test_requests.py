@@ -10,7 +10,7 @@ from cardfraud.features.definitions import (
     MERCHANT_STATE,
     USER_HISTORY_STATE,
 )
-from cardfraud.features.values import DAY_US, vector
+from cardfraud.features.values import DAY_US, HOUR_US, vector
 from cardfraud_pipelines.ladder.requests import Asked, asked_by_day
 from cardfraud_pipelines.ladder.rungs import RUNGS, Rung
 from tests.support.cards import FIRST_DAY, Cards, cards
@@ -60,11 +60,12 @@ def test_frauds_are_those_of_the_labels(world: Cards, asked: list[Asked]) -> Non
 
 
 def test_no_state_knows_its_own_request(asked: list[Asked]) -> None:
-    """The daily state ends at the day's midnight and the stream before the request."""
+    """The daily state ends at midnight, the hourly at the hour, the stream before the request."""
     for one in asked:
         for transaction, state in zip(one.transactions, one.states, strict=True):
             assert state.history is None or state.history.watermark_day == one.day
-            assert state.merchant is None or state.merchant.as_of_day == one.day
+            hour = transaction.event_time_us // HOUR_US
+            assert state.merchant is None or state.merchant.as_of_hour == hour
             assert state.stream is None or state.stream.last_us <= transaction.event_time_us
             assert transaction.event_time_us // DAY_US == one.day
 

@@ -18,7 +18,12 @@ from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts import keys
 from cardfraud.errors import IntegrityError, InvalidInput, NotFound
-from cardfraud.features.definitions import STATE_VIEWS, USER_STREAM_STATE, feature_set_digest
+from cardfraud.features.definitions import (
+    MERCHANT_STATE,
+    STATE_VIEWS,
+    USER_STREAM_STATE,
+    feature_set_digest,
+)
 from cardfraud.features.user_stream import UserStream
 
 if TYPE_CHECKING:
@@ -239,6 +244,21 @@ class FeatureStore:
             frame["event_timestamp"] = pd.to_datetime(frame.pop("version_us"), unit="us", utc=True)
             with online.translated(self.settings.online_store):
                 self._serving.push(push_source(USER_STREAM_STATE), frame)
+
+    def write_merchant_states(self, snapshot: pl.DataFrame) -> None:
+        """Write merchants' states, as the hourly job does.
+
+        The store keeps a state only if its event timestamp is above the one that it has. When this
+        fails half-way some merchants are written and others are not; writing again is safe.
+
+        Args:
+            snapshot: merchant_id, state and event_timestamp.
+        """
+        frame = snapshot.select("merchant_id", "state", "event_timestamp").to_pandas()
+        with online.translated(self.settings.online_store):
+            # Not by materializing: that would note each hour in the registry, which every server
+            # reads.
+            self._serving.write_to_online_store(MERCHANT_STATE.name, frame)
 
     def close(self) -> None:
         """Close the synchronous connections; the next call opens new ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -56,6 +56,22 @@ class SnapshotResult(BaseModel):
     users: int
     merchants: int
     corrected: tuple[str, ...]
+
+
+class RefreshResult(BaseModel):
+    """One hour's state of the merchants.
+
+    Attributes:
+        hour: UTC hour whose beginning it stands for.
+        merchants: merchants with a risk blob.
+        superseded: whether a later hour's state was there already, which stays.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hour: datetime
+    merchants: int
+    superseded: bool
 
 
 class FeaturizeResult(BaseModel):

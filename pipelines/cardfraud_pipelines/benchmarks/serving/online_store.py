@@ -57,7 +57,7 @@ def _entries(project: str, world: World, users: int) -> Iterator[Entry]:
     for number in range(users):
         yield key("user_id", user_name(number)), known[number % world.users]
     for name, state in world.merchants.items():
-        yield key("merchant_id", name), _fields((MERCHANT_STATE, state, world.midnight_us))
+        yield key("merchant_id", name), _fields((MERCHANT_STATE, state, world.noon_us))
 
 
 def _fields(*states: tuple[StateView, bytes | None, int]) -> dict[Any, bytes]:

@@ -17,7 +17,7 @@ from cardfraud.features.merchant_state import MerchantState
 from cardfraud.features.snapshot import merchant_snapshot, user_snapshot
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import Event, StreamView, UserStream, apply, fingerprint
-from cardfraud.features.values import DAY_US
+from cardfraud.features.values import DAY_US, HOUR_US
 from cardfraud.scoring.assembly import assemble
 from cardfraud_pipelines.benchmarks.inputs import labels_of, made_transactions
 from cardfraud_pipelines.benchmarks.serving.forest import COLUMNS, Forest, fit_forest, select
@@ -66,7 +66,7 @@ class World:
     Attributes:
         histories: daily state by user.
         streams: streamed state by user.
-        merchants: daily state by merchant.
+        merchants: hourly state by merchant, as of noon.
         forest: the model.
         noon_us: the state holds everything before it, and nothing after.
         midnight_us: when the daily state was made.
@@ -173,7 +173,7 @@ def make_world(
     return World(
         histories=dict(user_snapshot(table, watermark).iter_rows()),
         streams=_streams(table, (watermark - STREAMED_DAYS) * DAY_US, noon_us),
-        merchants=dict(merchant_snapshot(table, labels, watermark).iter_rows()),
+        merchants=dict(merchant_snapshot(table, labels, noon_us // HOUR_US).iter_rows()),
         forest=fit_forest(vector, table["is_fraud"].to_numpy()[chosen]),
         noon_us=noon_us,
         midnight_us=midnight_us,

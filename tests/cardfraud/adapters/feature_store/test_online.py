@@ -113,7 +113,7 @@ def test_state_past_its_ttl_is_flagged_and_not_served(
     fresh = judge(row.history, row.stream, row.merchant, limit_us)
     assert (fresh.stale, fresh.age_seconds) == ((), 2 * 86_400.0)
     old = judge(row.history, row.stream, row.merchant, limit_us + 1)
-    assert old.stale == ("user_history_state_v1", "merchant_state_v2")
+    assert old.stale == ("user_history_state_v1", "merchant_state_v3")
     assert (old.user.history, old.merchant, old.missing) == (None, None, ())
 
 

@@ -45,13 +45,13 @@ def test_the_daily_job_brings_users_and_merchants_online(
     """After the job the online store has every user's and merchant's state as of the midnight."""
     objects, table = object_store(endpoints), history()
     put_days(objects, table, labels([("t000", True, START + timedelta(days=1), 0)]))
-    result = run_daily(objects, store, DAY)
+    result = run_daily(objects, store, DAY + timedelta(days=7))
     assert (result.users, result.merchants, result.corrected) == (2, 2, ())
     row = store.read_online(["u1"], ["m1"])[0]
     assert row.history is not None
     assert row.merchant is not None
-    number = day_number(START) + 6
-    assert (row.history.watermark_day, row.merchant.as_of_day) == (number, number)
+    number = day_number(START) + 13
+    assert (row.history.watermark_day, row.merchant.as_of_hour) == (number, number * 24)
     mine = table.filter(pl.col("user_id") == "u1")
     assert spent(store, "u1") == mine["amount_minor"].sum()
     assert int(row.merchant.days["frauds"].sum()) == 1
@@ -115,7 +115,8 @@ def test_an_entity_that_is_quiet_keeps_a_fresh_state(
     assert row.history is not None
     assert row.merchant is not None
     assert (row.history.watermark_day, len(row.history.days)) == (day_number(START) + 120, 0)
-    assert (row.merchant.as_of_day, len(row.merchant.days)) == (day_number(START) + 120, 0)
+    assert row.merchant.as_of_hour == (day_number(START) + 120) * 24
+    assert len(row.merchant.days) == 0
 
 
 def test_no_data_is_said_so(endpoints: Endpoints, store: FeatureStore) -> None:
