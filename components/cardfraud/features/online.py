@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -53,19 +53,28 @@ def user_aggregates(states: Sequence[UserState], time_us: Sequence[int]) -> valu
     """
     rows = [_one_user(state, moment) for state, moment in zip(states, time_us, strict=True)]
     table = np.array(rows, dtype=np.uint64).reshape(-1, 17).T
-    squares, column = table[2], table.view(np.int64)
+    column = table.view(np.int64)
+    return _aggregates((*column[:2], table[2], *column[3:]))
+
+
+def one_users_aggregates(state: UserState, time_us: int) -> values.UserAggregates:
+    """Return the same of one user, in Python's integers."""
+    return _aggregates(_one_user(state, time_us))
+
+
+def _aggregates(field: Sequence[Any]) -> values.UserAggregates:
     return values.UserAggregates(
-        history=values.Window(column[0], column[1]),
-        squares=squares,
-        low=column[3],
-        high=column[4],
-        first_day=column[5],
-        last_us=column[6],
-        day=values.Window(column[7], column[8]),
-        week=values.Window(column[9], column[10]),
-        month=values.Window(column[11], column[12]),
-        minutes_5=values.Window(column[13], column[14]),
-        minutes_10=values.Window(column[15], column[16]),
+        history=values.Window(field[0], field[1]),
+        squares=field[2],
+        low=field[3],
+        high=field[4],
+        first_day=field[5],
+        last_us=field[6],
+        day=values.Window(field[7], field[8]),
+        week=values.Window(field[9], field[10]),
+        month=values.Window(field[11], field[12]),
+        minutes_5=values.Window(field[13], field[14]),
+        minutes_10=values.Window(field[15], field[16]),
     )
 
 

@@ -7,6 +7,7 @@ floats to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardfraud.contracts.transactions import MINOR_UNITS
+from cardfraud.features.arithmetic import COLUMNS, Arithmetic, Number
 from cardfraud.features.definitions import CALENDAR_ZONE, FEATURE_NAMES, FEATURES, NIGHT_ENDS
 
 Int = NDArray[np.int64]
@@ -48,7 +50,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Count and sum of amounts over one window, [N] each, in minor units."""
+    """Count and sum of amounts over one window, in minor units."""
 
     count: Int
     total: Int
@@ -56,7 +58,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class UserAggregates:
-    """What is known of each request's user just before the request; every array is [N] int64.
+    """What is known of each request's user just before the request.
+
+    Every field is [N] int64 for N requests; for one alone Python's integers stand there, see
+    ``cardfraud.features.online.one_users_aggregates``.
 
     Attributes:
         history: 90 days; ``squares`` is the sum of squared minor amounts as uint64, exact while it
@@ -118,51 +123,47 @@ class MerchantAggregates:
     streak: FraudStreak
 
 
-def _ratio(numerator: Float | Int, denominator: Float | Int) -> Float:
-    """Divide; where the denominator is 0 there is no value, which is NaN."""
-    # A division by NaN is NaN and warns of nothing; masked division takes twice as long.
-    return np.true_divide(numerator, np.where(denominator != 0, denominator, np.nan))
+def _mean(window: Window, number: Arithmetic) -> Number:
+    return number.ratio(window.total, window.count) / MINOR_UNITS
 
 
-def _mean(window: Window) -> Float:
-    return _ratio(window.total, window.count) / MINOR_UNITS
-
-
-def _where(condition: NDArray[np.bool_], value: Float | Int) -> Float:
-    return np.where(condition, np.asarray(value, dtype=np.float64), np.nan)
-
-
-def _deviation(users: UserAggregates) -> Float:
+def _deviation(users: UserAggregates, number: Arithmetic) -> Number:
     """Sample standard deviation (ddof 1) from the count, the sum and the sum of squares."""
-    count = users.history.count.astype(np.float64)
-    total = users.history.total.astype(np.float64)
-    squares = users.squares.astype(np.float64)
-    spread = squares - total * _ratio(total, count)
-    variance = np.maximum(spread, 0.0) / np.maximum(count - 1.0, 1.0)
-    return _where(count > 1, np.sqrt(variance) / MINOR_UNITS)
+    count, total = number.double(users.history.count), number.double(users.history.total)
+    spread = number.double(users.squares) - total * number.ratio(total, count)
+    variance = number.at_least(spread, 0.0) / number.at_least(count - 1.0, 1.0)
+    return number.where(count > 1, number.root(variance) / MINOR_UNITS)
 
 
-def user_values(users: UserAggregates, time_us: Int) -> dict[str, Float]:
-    """Values of the three user views, [N] float64 each; NaN where there is no value."""
+def user_values(
+    users: UserAggregates, time_us: Number, number: Arithmetic = COLUMNS
+) -> dict[str, Number]:
+    """Values of the three user views, float64; NaN where there is no value.
+
+    Args:
+        users: aggregates of N requests, or of one in Python's numbers.
+        time_us: event times, microseconds since 1970-01-01 UTC.
+        number: what to compute with, ``COLUMNS`` or ``ROW``.
+    """
     history = users.history
     known = history.count > 0
     values = {
-        "total_transactions": history.count.astype(np.float64),
-        "avg_amount": _mean(history),
-        "std_amount": _deviation(users),
-        "min_amount": _where(known, users.low) / MINOR_UNITS,
-        "max_amount": _where(known, users.high) / MINOR_UNITS,
+        "total_transactions": number.double(history.count),
+        "avg_amount": _mean(history, number),
+        "std_amount": _deviation(users, number),
+        "min_amount": number.where(known, users.low) / MINOR_UNITS,
+        "max_amount": number.where(known, users.high) / MINOR_UNITS,
         "total_spent": history.total / MINOR_UNITS,
-        "days_since_last": _where(known, time_us - users.last_us) / DAY_US,
-        "days_since_first": _where(known, time_us - users.first_day * DAY_US) / DAY_US,
+        "days_since_last": number.where(known, time_us - users.last_us) / DAY_US,
+        "days_since_first": (number.where(known, time_us - users.first_day * DAY_US) / DAY_US),
     }
     for label, window in (("1d", users.day), ("7d", users.week), ("30d", users.month)):
-        values[f"user_count_{label}"] = window.count.astype(np.float64)
-        values[f"user_avg_amount_{label}"] = _mean(window)
+        values[f"user_count_{label}"] = number.double(window.count)
+        values[f"user_avg_amount_{label}"] = _mean(window, number)
     for minutes, window in ((5, users.minutes_5), (10, users.minutes_10)):
-        values[f"transactions_last_{minutes}min"] = window.count.astype(np.float64)
+        values[f"transactions_last_{minutes}min"] = number.double(window.count)
         values[f"total_spent_last_{minutes}min"] = window.total / MINOR_UNITS
-        values[f"avg_amount_last_{minutes}min"] = _mean(window)
+        values[f"avg_amount_last_{minutes}min"] = _mean(window, number)
     return values
 
 
@@ -171,23 +172,27 @@ def merchant_values(merchants: MerchantAggregates) -> dict[str, Float]:
     values: dict[str, Float] = {}
     for label, window in (("1d", merchants.day), ("7d", merchants.week), ("30d", merchants.month)):
         values[f"merchant_count_{label}"] = window.count.astype(np.float64)
-        values[f"merchant_fraud_share_{label}"] = _ratio(window.frauds, window.count)
+        values[f"merchant_fraud_share_{label}"] = COLUMNS.ratio(window.frauds, window.count)
     streak = merchants.streak
-    values["merchant_days_since_nonfraud"] = _where(streak.nonfraud_age > 0, streak.nonfraud_age)
+    values["merchant_days_since_nonfraud"] = COLUMNS.where(
+        streak.nonfraud_age > 0, streak.nonfraud_age
+    )
     values["merchant_fraud_streak"] = streak.frauds.astype(np.float64)
-    values["merchant_fraud_streak_days"] = _where(streak.frauds > 0, streak.age)
-    values["merchant_fraud_streak_ratio"] = _ratio(streak.ratios, streak.frauds) / PER_MEAN
+    values["merchant_fraud_streak_days"] = COLUMNS.where(streak.frauds > 0, streak.age)
+    values["merchant_fraud_streak_ratio"] = COLUMNS.ratio(streak.ratios, streak.frauds) / PER_MEAN
     return values
 
 
-def local_time(time_us: Int, zone: str = CALENDAR_ZONE) -> Int:
-    """Shift UTC microseconds to wall-clock microseconds of ``zone``, [N] int64.
+def local_time(time_us: Number, zone: str = CALENDAR_ZONE) -> Number:
+    """Shift UTC microseconds to wall-clock microseconds of ``zone``, an int or [N] int64.
 
     Every offset in the IANA database since 1973 begins and ends on a quarter of an hour, so each
     quarter is looked up once. (Before, Monrovia's clocks were 44 minutes and 30 seconds off.)
     """
     if zone == "UTC":
         return time_us
+    if isinstance(time_us, int):
+        return time_us + _offset_s(time_us // _QUARTER_US, ZoneInfo(zone)) * 1_000_000
     quarters, position = np.unique(time_us // _QUARTER_US, return_inverse=True)
     tz = ZoneInfo(zone)
     offsets = np.array([_offset_s(int(quarter), tz) for quarter in quarters], dtype=np.int64)
@@ -200,37 +205,44 @@ def _offset_s(quarter: int, tz: ZoneInfo) -> int:
     return round((wall.replace(tzinfo=None) - utc.replace(tzinfo=None)).total_seconds())
 
 
-def on_demand_values(stored: dict[str, Float], time_us: Int, amount_minor: Int) -> dict[str, Float]:
-    """Values that need the request itself, [N] float64 each; NaN where there is no value.
+def on_demand_values(
+    stored: Mapping[str, Number],
+    time_us: Number,
+    amount_minor: Number,
+    number: Arithmetic = COLUMNS,
+) -> dict[str, Number]:
+    """Values that need the request itself, float64; NaN where there is no value.
 
     Args:
         stored: the values of the user views.
         time_us: event times, microseconds since 1970-01-01 UTC.
         amount_minor: amounts in minor units.
+        number: what to compute with, ``COLUMNS`` or ``ROW``.
     """
     # The offline store keeps 32 bits. Both sides go on from what it keeps, so that they agree.
-    stored = {name: stored[name].astype(np.float32).astype(np.float64) for name in _READ_ON_DEMAND}
+    stored = {name: number.single(stored[name]) for name in _READ_ON_DEMAND}
+    ratio = number.ratio
     amount = amount_minor / MINOR_UNITS
     wall = local_time(time_us)
     hour = (wall // HOUR_US) % 24
     weekday = (wall // DAY_US + 3) % 7  # 1970-01-01 was a Thursday
-    last = np.where(np.isnan(stored["days_since_last"]), 0.0, stored["days_since_last"])
-    first = np.where(np.isnan(stored["days_since_first"]), 0.0, stored["days_since_first"])
+    last = number.filled(stored["days_since_last"], 0.0)
+    first = number.filled(stored["days_since_first"], 0.0)
     return {
         "amount": amount,
-        "hour_of_day": hour.astype(np.float64),
-        "day_of_week": weekday.astype(np.float64),
-        "is_weekend": (weekday >= _SATURDAY).astype(np.float64),
-        "is_night": (hour <= NIGHT_ENDS).astype(np.float64),
-        "amount_over_avg": _ratio(amount, stored["avg_amount"]),
-        "amount_over_avg_1d": _ratio(amount, stored["user_avg_amount_1d"]),
-        "amount_over_avg_7d": _ratio(amount, stored["user_avg_amount_7d"]),
-        "amount_over_avg_30d": _ratio(amount, stored["user_avg_amount_30d"]),
-        "amount_zscore": _ratio(amount - stored["avg_amount"], stored["std_amount"]),
-        "amount_over_max": _ratio(amount, stored["max_amount"]),
-        "spending_peak": _ratio(stored["max_amount"], stored["avg_amount"]),
-        "spending_trend_7d": _ratio(stored["user_avg_amount_7d"], stored["avg_amount"]),
-        "spending_trend_30d": _ratio(stored["user_avg_amount_30d"], stored["avg_amount"]),
+        "hour_of_day": number.double(hour),
+        "day_of_week": number.double(weekday),
+        "is_weekend": number.double(weekday >= _SATURDAY),
+        "is_night": number.double(hour <= NIGHT_ENDS),
+        "amount_over_avg": ratio(amount, stored["avg_amount"]),
+        "amount_over_avg_1d": ratio(amount, stored["user_avg_amount_1d"]),
+        "amount_over_avg_7d": ratio(amount, stored["user_avg_amount_7d"]),
+        "amount_over_avg_30d": ratio(amount, stored["user_avg_amount_30d"]),
+        "amount_zscore": ratio(amount - stored["avg_amount"], stored["std_amount"]),
+        "amount_over_max": ratio(amount, stored["max_amount"]),
+        "spending_peak": ratio(stored["max_amount"], stored["avg_amount"]),
+        "spending_trend_7d": ratio(stored["user_avg_amount_7d"], stored["avg_amount"]),
+        "spending_trend_30d": ratio(stored["user_avg_amount_30d"], stored["avg_amount"]),
         "spending_velocity": stored["total_spent"] / (last + 1.0),
         "transaction_frequency": stored["total_transactions"] / (first + 1.0),
     }
@@ -247,5 +259,14 @@ def vector(values: dict[str, Float]) -> NDArray[np.float32]:
     # A block of all columns stays in the processor's cache; a whole column does not.
     for start in range(0, rows, _BLOCK):
         block = np.array([values[name][start : start + _BLOCK] for name in FEATURE_NAMES]).T
-        matrix[start : start + _BLOCK] = np.where(np.isnan(block), _DEFAULTS, block)
+        matrix[start : start + _BLOCK] = _without_gaps(block)
     return matrix
+
+
+def vector_of(table: Float) -> NDArray[np.float32]:
+    """Return the same from a table of all values, [N, F] in the order of ``FEATURE_NAMES``."""
+    return _without_gaps(table).astype(np.float32)
+
+
+def _without_gaps(table: Float) -> Float:
+    return np.where(np.isnan(table), _DEFAULTS, table)

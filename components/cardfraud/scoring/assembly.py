@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,17 @@ from cardfraud.contracts.scoring import FeatureHealth
 from cardfraud.contracts.transactions import Transaction
 from cardfraud.errors import IntegrityError
 from cardfraud.features import health, online, values
+from cardfraud.features.arithmetic import ROW
 from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.health import StateHealth
 from cardfraud.features.merchant_state import MerchantState
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import StreamView
 from cardfraud.features.values import Float
+
+_FEW: Final = 4
+"""Up to so many transactions are quicker one by one than in columns."""
+_PLACES: Final = {name: place for place, name in enumerate(FEATURE_NAMES)}
 
 
 class StateRow(Protocol):
@@ -50,18 +56,27 @@ class Assembly:
     """The features of N transactions.
 
     Attributes:
-        values: [N] float64 by feature name, NaN where there is no value; rules read these.
-        vector: [N, F] float32, defaults filled in, in the order of ``FEATURE_NAMES``.
+        table: [N, F] float64 in the order of ``FEATURE_NAMES``, NaN where there is no value.
+        vector: [N, F] float32, the same with defaults filled in.
         health: of each transaction's features.
     """
 
-    values: dict[str, Float]
+    table: Float
     vector: NDArray[np.float32]
     health: tuple[FeatureHealth, ...]
 
     def row(self, index: int) -> dict[str, float]:
-        """Values of one transaction."""
-        return {name: float(column[index]) for name, column in self.values.items()}
+        """Values of one transaction by name; rules read these."""
+        return dict(zip(FEATURE_NAMES, self.table[index].tolist(), strict=True))
+
+    def column(self, name: str) -> Float:
+        """Return one feature's values, [N] float64."""
+        return self.table[:, _PLACES[name]]
+
+    @property
+    def values(self) -> dict[str, Float]:
+        """Every feature's values by name, [N] float64 each."""
+        return dict(zip(FEATURE_NAMES, self.table.T, strict=True))
 
 
 def positions(names: Sequence[str]) -> NDArray[np.intp] | None:
@@ -89,19 +104,16 @@ def assemble(transactions: Sequence[Transaction], states: Sequence[StateRow]) ->
         states: their N rows of state; what is too old for a transaction is not used.
     """
     times = [transaction.event_time_us for transaction in transactions]
+    amounts = [transaction.amount_minor for transaction in transactions]
     judged = [
         health.judge(state.history, state.stream, state.merchant, moment)
         for state, moment in zip(states, times, strict=True)
     ]
-    time_us = np.array(times, dtype=np.int64)
-    amount = np.array([one.amount_minor for one in transactions], dtype=np.int64)
-    users = online.user_aggregates([one.user for one in judged], times)
-    merchants = online.merchant_aggregates([one.merchant for one in judged], times)
-    stored = values.user_values(users, time_us) | values.merchant_values(merchants)
-    everything = stored | values.on_demand_values(stored, time_us, amount)
+    fill = _by_row if len(times) <= _FEW else _by_column
+    table = fill(judged, times, amounts)
     return Assembly(
-        values=everything,
-        vector=values.vector(everything),
+        table=table,
+        vector=values.vector_of(table),
         health=tuple(
             FeatureHealth(
                 age_seconds=one.age_seconds,
@@ -115,6 +127,35 @@ def assemble(transactions: Sequence[Transaction], states: Sequence[StateRow]) ->
     )
 
 
+def _by_column(
+    judged: Sequence[StateHealth], times: Sequence[int], amounts: Sequence[int]
+) -> Float:
+    time_us, amount = np.array(times, dtype=np.int64), np.array(amounts, dtype=np.int64)
+    users = online.user_aggregates([one.user for one in judged], times)
+    merchants = online.merchant_aggregates([one.merchant for one in judged], times)
+    stored = values.user_values(users, time_us) | values.merchant_values(merchants)
+    everything = stored | values.on_demand_values(stored, time_us, amount)
+    return np.array([everything[name] for name in FEATURE_NAMES]).T
+
+
+def _by_row(judged: Sequence[StateHealth], times: Sequence[int], amounts: Sequence[int]) -> Float:
+    """Do the same with Python's numbers, half the processor time for the one row of a request."""
+    merchants = values.merchant_values(
+        online.merchant_aggregates([one.merchant for one in judged], times)
+    )
+    columns = [column.tolist() for column in merchants.values()]
+    rows: list[list[float]] = []
+    for one, time_us, amount, merchant in zip(
+        judged, times, amounts, zip(*columns, strict=True), strict=True
+    ):
+        users = online.one_users_aggregates(one.user, time_us)
+        stored = values.user_values(users, time_us, ROW)
+        everything = stored | values.on_demand_values(stored, time_us, amount, ROW)
+        everything.update(zip(merchants, merchant, strict=True))
+        rows.append([everything[name] for name in FEATURE_NAMES])
+    return np.array(rows, dtype=np.float64)
+
+
 def assemble_without_state(transactions: Sequence[Transaction]) -> Assembly:
     """Compute what can be known without the feature store: degraded, nothing of it missing.
 
@@ -122,4 +163,4 @@ def assemble_without_state(transactions: Sequence[Transaction]) -> Assembly:
     """
     assembly = assemble(transactions, [NoState()] * len(transactions))
     broken = FeatureHealth(age_seconds=None, degraded=True)
-    return Assembly(assembly.values, assembly.vector, (broken,) * len(transactions))
+    return Assembly(assembly.table, assembly.vector, (broken,) * len(transactions))

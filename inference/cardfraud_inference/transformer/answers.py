@@ -70,12 +70,11 @@ def verdicts(
         scores: [N] float32; None where rules alone decide.
     """
     probabilities = [None] * len(assembly.health) if scores is None else scores.tolist()
-    values = {name: column.tolist() for name, column in assembly.values.items()}
     return [
         decide(
             policy,
             probability,
-            {name: column[index] for name, column in values.items()},
+            assembly.row(index),
             degraded=assembly.health[index].degraded,
         )
         for index, probability in enumerate(probabilities)
@@ -145,5 +144,5 @@ def for_the_log(
         decisions=[one.decision.value for one in answers],
         degraded=[one.features.degraded for one in answers],
         ages=[one.features.age_seconds for one in answers],
-        rule_values=[assembly.values[name] for name in served.versions.rule_fields],
+        rule_values=[assembly.column(name) for name in served.versions.rule_fields],
     )

@@ -74,3 +74,16 @@ def test_each_row_is_its_own() -> None:
     for index, one in enumerate(records):
         alone = assemble([one], states[:1])
         np.testing.assert_array_equal(together.vector[index], alone.vector[0])
+
+
+def test_a_transaction_alone_is_assembled_as_among_many() -> None:
+    """Few transactions take another way through the formulas, which ends at the same bits."""
+    names = [("u1", "m1"), ("u2", "m1"), ("nobody", "m2"), ("u1", "nowhere"), ("u3", "m2")] * 3
+    records = [record(f"t{n}", NOW, *pair, 1 + 7_919 * n) for n, pair in enumerate(names)]
+    states = [stored(*pair) for pair in names]
+    together = assemble(records, states)
+    for index, (one, state) in enumerate(zip(records, states, strict=True)):
+        alone = assemble([one], [state])
+        np.testing.assert_array_equal(alone.table[0], together.table[index])
+        np.testing.assert_array_equal(alone.vector[0], together.vector[index])
+        assert alone.row(0).keys() == together.values.keys()
