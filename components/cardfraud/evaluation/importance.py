@@ -59,6 +59,12 @@ class _Sample:
 
         return float(average_precision_score(self.labels, scores, sample_weight=self.weights))
 
+    def told(self, donors: Floats32, group: Sequence[int], random: np.random.Generator) -> Floats32:
+        """The features, but for those columns, which come from the donors in a random order."""
+        features = self.features.copy()
+        features[:, group] = donors[random.permutation(len(donors))][:, group]
+        return features
+
 
 def permutation_importance(
     score: Callable[[Floats32], Floats32],
@@ -91,29 +97,18 @@ def permutation_importance(
     """
     if rows < 1 or repeats < 1:
         raise InvalidSetting("repeats", f"rows and repeats must be 1 or more: {rows}, {repeats}")
-    if features.shape != (len(labels), len(names)):
-        raise InvalidFrame("features", f"shape {features.shape}, {len(names)} names")
-    if not labels.any() or labels.all():
-        raise InvalidFrame("labels", "importance needs rows of both classes")
+    _check(features, labels, names)
     random = np.random.default_rng(seed)
     sample = _sample(features, labels, rows, random)
     base = sample.average_precision(score(sample.features))
     donors = features[random.integers(len(features), size=len(sample.labels))]
     found = []
     for group in redundant_groups(donors):
-        drops = []
-        for _ in range(repeats):
-            told = sample.features.copy()
-            told[:, group] = donors[random.permutation(len(donors))][:, group]
-            drops.append(base - sample.average_precision(score(told)))
-        found.append(
-            GroupImportance(
-                features=tuple(names[i] for i in group),
-                drop=float(np.mean(drops)),
-                low=min(drops),
-                high=max(drops),
-            )
-        )
+        permuted = [
+            sample.average_precision(score(sample.told(donors, group, random)))
+            for _ in range(repeats)
+        ]
+        found.append(_importance([names[i] for i in group], [base - one for one in permuted]))
     found.sort(key=lambda each: (-each.drop, each.features))
     return Importance(
         rows=len(sample.labels),
@@ -150,6 +145,19 @@ def redundant_groups(features: Floats32, threshold: float = REDUNDANT) -> list[l
     for position, group in enumerate(member.tolist()):
         groups.setdefault(group, []).append(position)
     return list(groups.values())
+
+
+def _check(features: Floats32, labels: NDArray[np.bool_], names: Sequence[str]) -> None:
+    if features.shape != (len(labels), len(names)):
+        raise InvalidFrame("features", f"shape {features.shape}, {len(names)} names")
+    if not labels.any() or labels.all():
+        raise InvalidFrame("labels", "importance needs rows of both classes")
+
+
+def _importance(features: Sequence[str], drops: Sequence[float]) -> GroupImportance:
+    return GroupImportance(
+        features=tuple(features), drop=float(np.mean(drops)), low=min(drops), high=max(drops)
+    )
 
 
 def _sample(

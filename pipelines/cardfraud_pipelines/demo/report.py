@@ -205,6 +205,30 @@ def _requests(outcome: DemoOutcome) -> Markup:
 
 
 def _models(outcome: DemoOutcome, folder: Path) -> Markup:
+    return page.section(
+        "Models and the gate",
+        _models_table(outcome),
+        page.note(
+            "AP is average precision. The model is chosen on the validation week alone; the test "
+            "week then judges it once, and the gate decides whether it may be served."
+        ),
+        page.sides(
+            page.pictures(
+                [
+                    Chart(
+                        "Average precision",
+                        "A higher bar is better; 1 is a perfect ranking.",
+                        pictures.models_compared(outcome.models),
+                    )
+                ]
+            ),
+            page.stack(*(verdict_box(model) for model in outcome.models)),
+        ),
+        _link("The evaluation report", outcome.evaluation_report, folder),
+    )
+
+
+def _models_table(outcome: DemoOutcome) -> Markup:
     headers = (
         "AP validation",
         "AP test",
@@ -229,27 +253,7 @@ def _models(outcome: DemoOutcome, folder: Path) -> Markup:
                 page.Cell(f"{model.onnx_difference:.1e}", "n"),
             ]
         )
-    return page.section(
-        "Models and the gate",
-        page.table(["model", *(page.Cell(text, "n") for text in headers)], rows),
-        page.note(
-            "AP is average precision. The model is chosen on the validation week alone; the test "
-            "week then judges it once, and the gate decides whether it may be served."
-        ),
-        page.sides(
-            page.pictures(
-                [
-                    Chart(
-                        "Average precision",
-                        "A higher bar is better; 1 is a perfect ranking.",
-                        pictures.models_compared(outcome.models),
-                    )
-                ]
-            ),
-            page.stack(*(verdict_box(model) for model in outcome.models)),
-        ),
-        _link("The evaluation report", outcome.evaluation_report, folder),
-    )
+    return page.table(["model", *(page.Cell(text, "n") for text in headers)], rows)
 
 
 def _data(outcome: DemoOutcome, folder: Path) -> Markup:

@@ -90,65 +90,56 @@ def start_track(
         NotFound: there is no serving environment.
     """
     python = serving_python()
-    rest, grpc = pick_port(None), pick_port(None)
-    predictor = None if fused else _predictor(python, stores, model, bundle)
-    where = {"FUSED": "true"} if predictor is None else {"PREDICTOR_HOST": predictor.host}
+    served = {"MODEL_NAME": model, "BUNDLE": bundle}
+    predictor = None if fused else _server("predictor", python, stores, served)
     settings = {
-        "MODEL_NAME": model,
-        "BUNDLE": bundle,
+        **served,
         "POLICY": policy,
         "CLOCK": clock,
-        "HTTP_PORT": str(rest),
-        "GRPC_PORT": str(grpc),
         "PREDICTION_LOG_KEY": os.environ.get(LOG_KEY_VARIABLE) or secrets.token_hex(16),
         "PREDICTION_LOG_JOURNAL": str(supervisor.folder / "prediction-log.journal"),
         # One laptop does everything at once; a cluster keeps the defaults.
         "PREDICTOR_TIMEOUT_S": "5",
         "FEATURES_TIMEOUT_S": "5",
         "REASONS_TIMEOUT_S": "1",
-        **where,
+        **({"FUSED": "true"} if predictor is None else {"PREDICTOR_HOST": predictor.rest}),
     }
-    transformer = Part(
-        name="transformer",
-        command=(python, "-m", "cardfraud_inference.transformer"),
-        ready=_model_ready(rest, model),
-        env={**stores, **{f"CARDFRAUD_TRANSFORMER_{k}": v for k, v in settings.items()}},
-        ready_within=60.0,
-    )
-    parts = [transformer] if predictor is None else [predictor.part, transformer]
+    transformer = _server("transformer", python, stores, settings)
+    parts = [server.part for server in (predictor, transformer) if server is not None]
     for part in parts:
         supervisor.start(part)
     return Deployed(
         model=model,
-        transformer_url=f"http://{LOOPBACK}:{rest}",
-        transformer_grpc=f"{LOOPBACK}:{grpc}",
-        predictor_url=None if predictor is None else f"http://{predictor.host}",
+        transformer_url=f"http://{transformer.rest}",
+        transformer_grpc=transformer.grpc,
+        predictor_url=None if predictor is None else f"http://{predictor.rest}",
         ready_seconds={part.name: supervisor.wait(part.name) for part in parts},
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Predictor:
+class _Server:
+    """A server that can be started, and host and port of its two protocols."""
+
     part: Part
-    host: str
+    rest: str
+    grpc: str
 
 
-def _predictor(python: str, stores: Mapping[str, str], model: str, bundle: str) -> _Predictor:
+def _server(
+    kind: str, python: str, stores: Mapping[str, str], settings: Mapping[str, str]
+) -> _Server:
+    """Give a server two free ports; its settings come without their prefix."""
     rest, grpc = pick_port(None), pick_port(None)
-    settings = {
-        "MODEL_NAME": model,
-        "BUNDLE": bundle,
-        "HTTP_PORT": str(rest),
-        "GRPC_PORT": str(grpc),
-    }
+    given = {**settings, "HTTP_PORT": str(rest), "GRPC_PORT": str(grpc)}
     part = Part(
-        name="predictor",
-        command=(python, "-m", "cardfraud_inference.predictor"),
-        ready=_model_ready(rest, model),
-        env={**stores, **{f"CARDFRAUD_PREDICTOR_{k}": v for k, v in settings.items()}},
+        name=kind,
+        command=(python, "-m", f"cardfraud_inference.{kind}"),
+        ready=_model_ready(rest, settings["MODEL_NAME"]),
+        env={**stores, **{f"CARDFRAUD_{kind.upper()}_{k}": v for k, v in given.items()}},
         ready_within=60.0,
     )
-    return _Predictor(part, f"{LOOPBACK}:{rest}")
+    return _Server(part, f"{LOOPBACK}:{rest}", f"{LOOPBACK}:{grpc}")
 
 
 def _model_ready(port: int, model: str) -> Callable[[], bool]:

@@ -12,11 +12,11 @@ from rich.console import Console
 from cardfraud.adapters.bundles import load_bundle, load_policy
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts.candidate import Period
-from cardfraud.contracts.policy import CostMatrix
+from cardfraud.contracts.policy import CostMatrix, Policy
 from cardfraud.contracts.tracks import TrackName
 from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.operating_point import choose_thresholds
-from cardfraud.evaluation.rules import backtest
+from cardfraud.evaluation.rules import ScoredRows, backtest
 from cardfraud.steps.deploy.policy_change import apply_policy
 from cardfraud_pipelines.policies import documents
 from cardfraud_pipelines.policies.rows import candidate_of, replayed, validation_rows
@@ -89,6 +89,23 @@ def propose(place: Place, wishes: Wishes, out: Path | None) -> None:
     current = load_policy(store, place.model, track.policy)
     bundle = load_bundle(store, place.model, track.bundle)
     rows = validation_rows(store, candidate_of(store, bundle))
+    proposal = _chosen(current, wishes, rows)
+    _compare(current, proposal, rows)
+    _aside(
+        f"Chosen so that of what is declined {wishes.decline_precision:.0%} are frauds. The policy "
+        "in use does not record with which share it was chosen; name it with --decline-precision."
+    )
+    if out is None:
+        sys.stdout.write(f"{documents.text(proposal)}\n")
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("x", encoding="utf-8") as file:
+        file.write(f"{documents.text(proposal)}\n")
+    _aside(f"Written to {out}. Next: cardfraud policy backtest {out}, then policy apply {out}.")
+
+
+def _chosen(current: Policy, wishes: Wishes, rows: ScoredRows) -> Policy:
+    """Return the policy with the wishes, and with thresholds that are chosen by them."""
     costs = wishes.costs(current.costs)
     budget = wishes.alert_budget_per_day or current.alert_budget_per_day
     thresholds = choose_thresholds(
@@ -102,26 +119,21 @@ def propose(place: Place, wishes: Wishes, out: Path | None) -> None:
         decline_precision=wishes.decline_precision,
     )
     changes = {"thresholds": thresholds, "costs": costs, "alert_budget_per_day": budget}
-    proposal = current.model_copy(update=changes)
+    return current.model_copy(update=changes)
+
+
+def _compare(current: Policy, proposal: Policy, rows: ScoredRows) -> None:
+    """Print on standard error what changes, and what both would have done."""
     console = Console(stderr=True)
     console.print(settings_table(current, proposal))
     # Both priced alike, by the new costs; rules stay out, because these rows carry no values.
-    bare = [one.model_copy(update={"rules": (), "costs": costs}) for one in (current, proposal)]
+    bare = [
+        one.model_copy(update={"rules": (), "costs": proposal.costs}) for one in (current, proposal)
+    ]
     results = [backtest(one, rows) for one in bare]
     outcomes = {"in use": results[0].model_alone, "proposed": results[1].model_alone}
     title = "Thresholds alone on the validation rows, which they were chosen on; at the new costs"
     console.print(outcome_table(title, outcomes, results[0].frauds))
-    _aside(
-        f"Chosen so that of what is declined {wishes.decline_precision:.0%} are frauds. The policy "
-        "in use does not record with which share it was chosen; name it with --decline-precision."
-    )
-    if out is None:
-        sys.stdout.write(f"{documents.text(proposal)}\n")
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("x", encoding="utf-8") as file:
-        file.write(f"{documents.text(proposal)}\n")
-    _aside(f"Written to {out}. Next: cardfraud policy backtest {out}, then policy apply {out}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from cardfraud_pipelines.scorecard.figures import ceiling, figures, mean
 from cardfraud_pipelines.scorecard.own_features import own_features
 from cardfraud_pipelines.scorecard.own_weeks import own_row, week_row, weeks_before
 from cardfraud_pipelines.scorecard.protocol import Week, test_rows, training_rows
-from cardfraud_pipelines.scorecard.result import Figures, ModelRow, ScorecardResult, WeekRow
+from cardfraud_pipelines.scorecard.result import Figures, ModelRow, ScorecardResult
 
 Progress = Callable[[str], None]
 
@@ -64,16 +64,12 @@ def run_scorecard(
     rows = _book_rows(data, week, tested, progress)
     progress("computing our features")
     matrix = own_features(data)
-    fit_and_score = partial(
+    fit = partial(
         own_row, data, matrix, configuration=configuration, seeds=seeds, progress=progress
     )
-    weeks: list[WeekRow] = []
-    for other in others:
-        # The table goes on after this week, but no value of its rows knows of that.
-        earlier = fit_and_score(other)
-        weeks.append(week_row(data, other, earlier))
-    ours = fit_and_score(week)
-    weeks.append(week_row(data, week, ours))
+    # The table goes on after the earlier weeks, but no value of their rows knows of that.
+    fitted = [(each, fit(each)) for each in (*others, week)]
+    weeks = tuple(week_row(data, each, row) for each, row in fitted)
     return ScorecardResult(
         test_start=test_start,
         test_days=test_days,
@@ -83,8 +79,8 @@ def run_scorecard(
         configuration_digest=configuration.digest,
         earlier_looks=EARLIER_LOOKS if _is_the_books(week) else None,
         source_of_published=book.SOURCE,
-        models=(*rows, ours),
-        weeks=tuple(weeks),
+        models=(*rows, fitted[-1][1]),
+        weeks=weeks,
         mean_of_weeks=mean([row.figures for row in weeks]),
     )
 

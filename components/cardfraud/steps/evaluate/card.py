@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from cardfraud.contracts.policy import Policy
+from cardfraud.contracts.policy import Policy, Thresholds
 from cardfraud.steps.evaluate.insight_charts import group_name
 from cardfraud.steps.evaluate.metrics import Metrics
 from cardfraud.steps.evaluate.sections import fairness_rule
@@ -32,79 +32,65 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
         lineage: the candidate's ``lineage.json``.
     """
     origin = json.loads(lineage)
-    data, thresholds = origin["data"], policy.thresholds
-    return "\n".join(
-        [
-            f"# {metrics.model}: {metrics.algorithm}",
-            "",
-            _PURPOSE,
-            "",
-            "## Data",
-            "",
-            *_table(
-                ("period", "from", "until", "rows", "frauds"),
-                (
-                    (
-                        name,
-                        period["start"],
-                        period["end"],
-                        data["rows"][name]["rows"],
-                        data["rows"][name]["frauds"],
-                    )
-                    for name, period in (
-                        (n, data["periods"][n]) for n in ("train", "validation", "test")
-                    )
-                ),
-            ),
-            "",
-            f"Split: {data['split']}. Labels of training and validation as known at",
-            f"{data['labels_as_of']}, of the test as known at {data['test_labels_as_of']}.",
-            "",
-            "## Figures on the test period",
-            "",
-            *_table(
-                ("", "candidate", "champion", "difference"),
-                (
-                    (row.name, row.candidate, row.champion, row.difference)
-                    for row in compared_figures(metrics)
-                ),
-            ),
-            "",
-            *_table(
-                ("", "candidate", "champion"),
-                ((name.strip(), one, other) for name, one, other in single_figures(metrics)),
-            ),
-            "",
-            f"Review from {thresholds.review:.6g}, decline from {thresholds.decline:.6g}.",
-            "",
-            f"## Gate: {'passed' if metrics.verdict.passed else 'not passed'}",
-            "",
-            *(
-                f"- {'passed' if check.passed else 'FAILED'}: {check.sentence}"
-                for check in metrics.verdict.checks
-            ),
-            "",
-            "## Segments",
-            "",
-            _fairness(metrics, policy),
-            "",
-            "## What it rests on",
-            "",
-            *_importance(metrics),
-            "",
-            "## Where it errs most",
-            "",
-            *_slices(metrics),
-            "",
-            "## Origin",
-            "",
-            f"- code {origin['code_revision']}, lock {origin['lock_sha256']}",
-            f"- Python {origin['environment']['python']} on {origin['environment']['platform']}",
-            f"- parameters `{json.dumps(origin['parameters'], sort_keys=True)}`",
-            f"- feature set {origin['feature_set_digest']}",
-            "",
-        ]
+    gate = "passed" if metrics.verdict.passed else "not passed"
+    sections = (
+        ("Data", _data(origin["data"])),
+        ("Figures on the test period", _figures(metrics, policy.thresholds)),
+        (f"Gate: {gate}", _checks(metrics)),
+        ("Segments", [_fairness(metrics, policy)]),
+        ("What it rests on", _importance(metrics)),
+        ("Where it errs most", _slices(metrics)),
+        ("Origin", _origin(origin)),
     )
+    lines = [f"# {metrics.model}: {metrics.algorithm}", "", _PURPOSE, ""]
+    for heading, body in sections:
+        lines += [f"## {heading}", "", *body, ""]
+    return "\n".join(lines)
+
+
+def _data(data: Mapping[str, Any]) -> list[str]:
+    periods = [
+        (name, data["periods"][name], data["rows"][name])
+        for name in ("train", "validation", "test")
+    ]
+    return [
+        *_table(
+            ("period", "from", "until", "rows", "frauds"),
+            (
+                (name, period["start"], period["end"], rows["rows"], rows["frauds"])
+                for name, period, rows in periods
+            ),
+        ),
+        "",
+        f"Split: {data['split']}. Labels of training and validation as known at",
+        f"{data['labels_as_of']}, of the test as known at {data['test_labels_as_of']}.",
+    ]
+
+
+def _figures(metrics: Metrics, thresholds: Thresholds) -> list[str]:
+    return [
+        *_table(
+            ("", "candidate", "champion", "difference"),
+            (
+                (row.name, row.candidate, row.champion, row.difference)
+                for row in compared_figures(metrics)
+            ),
+        ),
+        "",
+        *_table(
+            ("", "candidate", "champion"),
+            ((name.strip(), one, other) for name, one, other in single_figures(metrics)),
+        ),
+        "",
+        f"Review from {thresholds.review:.6g}, decline from {thresholds.decline:.6g}.",
+    ]
+
+
+def _checks(metrics: Metrics) -> list[str]:
+    return [
+        f"- {'passed' if check.passed else 'FAILED'}: {check.sentence}"
+        for check in metrics.verdict.checks
+    ]
 
 
 def _fairness(metrics: Metrics, policy: Policy) -> str:
@@ -136,6 +122,15 @@ def _slices(metrics: Metrics) -> list[str]:
         for each in found.false_alerts[:_SHOWN]
     ]
     return [*misses, *alerts] or ["No slice is worse than the whole."]
+
+
+def _origin(origin: Mapping[str, Any]) -> list[str]:
+    return [
+        f"- code {origin['code_revision']}, lock {origin['lock_sha256']}",
+        f"- Python {origin['environment']['python']} on {origin['environment']['platform']}",
+        f"- parameters `{json.dumps(origin['parameters'], sort_keys=True)}`",
+        f"- feature set {origin['feature_set_digest']}",
+    ]
 
 
 def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:

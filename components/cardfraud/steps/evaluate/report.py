@@ -56,31 +56,17 @@ def render(
         labels: ``[N]`` of the held-out rows.
         drawn: the candidate, and the champion if there is one.
     """
-    measured, verdict = metrics.candidate.classification, metrics.verdict
-    beside = (
-        "Beside it the champion on the same rows."
-        if metrics.champion
-        else "There is no champion to compare with."
-    )
+    verdict = metrics.verdict
     return page(
         f"Evaluation of {candidate.model}: {_words(candidate.algorithm)}",
-        f"Held-out time {_span(candidate.test)}: "
-        f"{measured.rows:,} transactions, {measured.positives:,} frauds. {beside}",
+        _judged_on(candidate, metrics),
         _answers(metrics),
         box(
             "Passed: it may be published." if verdict.passed else "Not passed: not published.",
             passed=verdict.passed,
         ),
         section("The gate", check_table(verdict.checks)),
-        section(
-            "Figures",
-            _compared_table(metrics),
-            note(
-                f"In brackets the {policy.gate.confidence:.0%} interval of "
-                f"{policy.gate.bootstrap_samples:,} bootstrap draws of whole cards, the same draws "
-                "for both. Each scorer decides at its own thresholds; one cost matrix prices both."
-            ),
-        ),
+        section("Figures", _compared_table(metrics), _intervals(policy)),
         section("Pictures", pictures(charts(policy, labels, drawn))),
         fairness_section(metrics, policy),
         importance_section(metrics.importance),
@@ -90,6 +76,19 @@ def render(
             "More figures",
             sides(_single_table(metrics), stack(_policy(policy), _origin(candidate, metrics))),
         ),
+    )
+
+
+def _judged_on(candidate: Candidate, metrics: Metrics) -> str:
+    measured = metrics.candidate.classification
+    beside = (
+        "Beside it the champion on the same rows."
+        if metrics.champion
+        else "There is no champion to compare with."
+    )
+    return (
+        f"Held-out time {_span(candidate.test)}: "
+        f"{measured.rows:,} transactions, {measured.positives:,} frauds. {beside}"
     )
 
 
@@ -135,6 +134,14 @@ def _compared_table(metrics: Metrics) -> Markup:
             [row.name, *(Cell(getattr(row, head), "n") for head in heads)]
             for row in compared_figures(metrics)
         ],
+    )
+
+
+def _intervals(policy: Policy) -> Markup:
+    return note(
+        f"In brackets the {policy.gate.confidence:.0%} interval of "
+        f"{policy.gate.bootstrap_samples:,} bootstrap draws of whole cards, the same draws "
+        "for both. Each scorer decides at its own thresholds; one cost matrix prices both."
     )
 
 

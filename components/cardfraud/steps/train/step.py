@@ -18,7 +18,7 @@ from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.train.config import TrainConfig
 from cardfraud.steps.train.fitting import Fitted, fit_splits
 from cardfraud.steps.train.lineage import lineage_of
-from cardfraud.steps.train.rows import Rows, TrainingSets, read_splits
+from cardfraud.steps.train.rows import Rows, Splits, TrainingSets, read_splits
 
 if TYPE_CHECKING:
     from cardfraud.adapters.object_store import ObjectStore
@@ -72,30 +72,8 @@ def run(
         tracked_model = _record(tracked, config, fitted, lineage, rows)
     candidate = write_candidate(
         store,
-        Candidate(
-            run_id=tracked.run_id,
-            tracked_model=tracked_model,
-            model=config.model,
-            algorithm=config.algorithm,
-            split=config.split,
-            train=config.train,
-            validation=config.validation,
-            test=config.test,
-            validation_average_precision=fitted.metrics["validation"]["average_precision"] or 0.0,
-            files={},
-        ),
-        {
-            MODEL_FILE: fitted.onnx,
-            SIGNATURE_FILE: canonical_json(fitted.signature.model_dump(mode="json")),
-            LINEAGE_FILE: canonical_json(lineage),
-            TRAINING_FILE: canonical_json(
-                {"metrics": fitted.metrics, "rows": rows, "parity": fitted.parity}
-            ),
-            VALIDATION_FILE: _scored(
-                splits.validation, fitted.scores["validation"], features=False
-            ),
-            TEST_FILE: _scored(splits.test, fitted.scores["test"], features=True),
-        },
+        _candidate(config, fitted, tracked.run_id, tracked_model),
+        _files(splits, fitted, lineage, rows),
     )
     _log.info("trained", algorithm=config.algorithm, run_id=candidate.run_id, rows=rows["train"])
     return TrainResult(candidate=candidate, metrics=fitted.metrics, rows=rows, parity=fitted.parity)
@@ -137,6 +115,38 @@ def _record(
     tracked.document("dataset.json", lineage["data"]["dataset"])
     tracked.document("signature.json", fitted.signature.model_dump(mode="json"))
     return tracked.onnx_model(fitted.onnx, columns=len(FEATURE_NAMES))
+
+
+def _candidate(config: TrainConfig, fitted: Fitted, run_id: str, tracked_model: str) -> Candidate:
+    """Describe the candidate; the digests of its files come when they are written."""
+    return Candidate(
+        run_id=run_id,
+        tracked_model=tracked_model,
+        model=config.model,
+        algorithm=config.algorithm,
+        split=config.split,
+        train=config.train,
+        validation=config.validation,
+        test=config.test,
+        validation_average_precision=fitted.metrics["validation"]["average_precision"] or 0.0,
+        files={},
+    )
+
+
+def _files(
+    splits: Splits, fitted: Fitted, lineage: dict[str, Any], rows: dict[str, dict[str, int]]
+) -> dict[str, bytes]:
+    validation, test = fitted.scores["validation"], fitted.scores["test"]
+    return {
+        MODEL_FILE: fitted.onnx,
+        SIGNATURE_FILE: canonical_json(fitted.signature.model_dump(mode="json")),
+        LINEAGE_FILE: canonical_json(lineage),
+        TRAINING_FILE: canonical_json(
+            {"metrics": fitted.metrics, "rows": rows, "parity": fitted.parity}
+        ),
+        VALIDATION_FILE: _scored(splits.validation, validation, features=False),
+        TEST_FILE: _scored(splits.test, test, features=True),
+    }
 
 
 def _scored(rows: Rows, scores: NDArray[np.float32], *, features: bool) -> bytes:
