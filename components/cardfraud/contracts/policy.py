@@ -167,13 +167,18 @@ class WhenPredictorFails(StrEnum):
     RULES = "rules"
 
 
-class Policy(Frozen):
+class Policy(_Grown):
     """Thresholds, costs, rules and gate limits, as one immutable document."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"decline_precision"})
 
     schema_version: Literal[1] = POLICY_SCHEMA_VERSION
     thresholds: Thresholds
     alert_budget_per_day: Annotated[int, Field(ge=1)] = 100
     """Cards that the analysts can look at in a day."""
+    decline_precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of frauds that what is declined had to reach where the thresholds were chosen; None
+    where they were given."""
     costs: CostMatrix = CostMatrix()
     rules: tuple[Rule, ...] = ()
     gate: GateLimits = GateLimits()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
-
-DECLINE_PRECISION: Final = 0.95
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,12 +51,9 @@ def propose(
         float | None, typer.Option(min=0, help="Share of its amount that a missed fraud costs.")
     ] = None,
     decline_precision: Annotated[
-        float,
-        typer.Option(
-            help="Share of frauds that what is declined must reach; a policy does not record the "
-            "one that it was chosen with, so name it again."
-        ),
-    ] = DECLINE_PRECISION,
+        float | None,
+        typer.Option(help="Share of frauds that what is declined must reach."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -70,8 +65,8 @@ def propose(
 ) -> None:
     """Choose thresholds for the bundle in use under other costs, from its validation rows.
 
-    What no option names stays as in the policy in use, rules and gate limits included; only the
-    decline precision has a default of its own, because no policy records it.
+    What no option names stays as in the policy in use, rules and gate limits included. A policy
+    whose thresholds were given records no decline precision; 0.95 is taken then, and said.
     """
     from cardfraud_pipelines.policies import commands
 

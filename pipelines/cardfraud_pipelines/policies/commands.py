@@ -18,6 +18,7 @@ from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.operating_point import choose_thresholds
 from cardfraud.evaluation.rules import ScoredRows, backtest
 from cardfraud.steps.deploy.policy_change import apply_policy
+from cardfraud.steps.evaluate.config import PolicyDraft
 from cardfraud_pipelines.policies import documents
 from cardfraud_pipelines.policies.rows import candidate_of, replayed, validation_rows
 from cardfraud_pipelines.policies.tables import (
@@ -38,12 +39,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a proposal shall change; None keeps what the policy in use says.
+    """What a proposal shall change; None keeps what the policy in use says."""
 
-    ``decline_precision`` has no None: thresholds are chosen with it, and no policy records it.
-    """
-
-    decline_precision: float
+    decline_precision: float | None = None
     missed_fraud_share: float | None = None
     review: float | None = None
     false_decline: float | None = None
@@ -91,10 +89,9 @@ def propose(place: Place, wishes: Wishes, out: Path | None) -> None:
     rows = validation_rows(store, candidate_of(store, bundle))
     proposal = _chosen(current, wishes, rows)
     _compare(current, proposal, rows)
-    _aside(
-        f"Chosen so that of what is declined {wishes.decline_precision:.0%} are frauds. The policy "
-        "in use does not record with which share it was chosen; name it with --decline-precision."
-    )
+    _aside(f"Chosen so that of what is declined {proposal.decline_precision:.0%} are frauds.")
+    if wishes.decline_precision is None and current.decline_precision is None:
+        _aside("The policy in use records no such share; name another with --decline-precision.")
     if out is None:
         sys.stdout.write(f"{documents.text(proposal)}\n")
         return
@@ -108,6 +105,9 @@ def _chosen(current: Policy, wishes: Wishes, rows: ScoredRows) -> Policy:
     """Return the policy with the wishes, and with thresholds that are chosen by them."""
     costs = wishes.costs(current.costs)
     budget = wishes.alert_budget_per_day or current.alert_budget_per_day
+    precision = wishes.decline_precision
+    if precision is None:
+        precision = current.decline_precision or PolicyDraft().decline_precision
     thresholds = choose_thresholds(
         rows.labels,
         rows.scores,
@@ -116,10 +116,16 @@ def _chosen(current: Policy, wishes: Wishes, rows: ScoredRows) -> Policy:
         cards=rows.cards,
         costs=costs,
         alert_budget_per_day=budget,
-        decline_precision=wishes.decline_precision,
+        decline_precision=precision,
     )
-    changes = {"thresholds": thresholds, "costs": costs, "alert_budget_per_day": budget}
-    return current.model_copy(update=changes)
+    return current.model_copy(
+        update={
+            "thresholds": thresholds,
+            "costs": costs,
+            "alert_budget_per_day": budget,
+            "decline_precision": precision,
+        }
+    )
 
 
 def _compare(current: Policy, proposal: Policy, rows: ScoredRows) -> None:

@@ -84,10 +84,11 @@ def settings_table(before: Policy, after: Policy) -> Table:
     for name, old, new in (
         ("review from", before.thresholds.review, after.thresholds.review),
         ("decline from", before.thresholds.decline, after.thresholds.decline),
+        ("frauds among what is declined", before.decline_precision, after.decline_precision),
         ("alert budget, cards a day", before.alert_budget_per_day, after.alert_budget_per_day),
         ("cost of a review", before.costs.review, after.costs.review),
         ("cost of a false decline", before.costs.false_decline, after.costs.false_decline),
         ("lost of a missed fraud", before.costs.missed_fraud_share, after.costs.missed_fraud_share),
     ):
-        table.add_row(name, f"{old:.6g}", f"{new:.6g}")
+        table.add_row(name, *("not recorded" if v is None else f"{v:.6g}" for v in (old, new)))
     return table

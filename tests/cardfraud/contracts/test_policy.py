@@ -125,6 +125,14 @@ def test_what_the_gate_gained_later_is_written_where_it_is_set(change: dict[str,
     assert changed.digest != POLICY.digest
 
 
+def test_how_thresholds_were_chosen_is_written_where_it_is_known() -> None:
+    """Unknown, it leaves the digest alone; known, it is read again and makes another policy."""
+    assert "decline_precision" not in POLICY.model_dump()
+    chosen = POLICY.model_copy(update={"decline_precision": 0.9})
+    assert Policy.model_validate_json(chosen.encode()) == chosen
+    assert chosen.digest != POLICY.digest
+
+
 def test_two_rules_of_one_name_are_refused() -> None:
     """Nobody could tell from a decision which of the two had fired."""
     rules = (Rule.model_validate(RULE), Rule.model_validate(RULE | {"value": 5}))

@@ -150,7 +150,9 @@ def test_a_proposal_is_chosen_under_the_new_costs(
         decline_precision=0.9,
     )
     changes = {"thresholds": chosen, "costs": costs, "alert_budget_per_day": budget}
-    assert Policy.model_validate_json(out.read_bytes()) == POLICY.model_copy(update=changes)
+    assert Policy.model_validate_json(out.read_bytes()) == POLICY.model_copy(
+        update={**changes, "decline_precision": 0.9}
+    )
     assert chosen != POLICY.thresholds
     assert f"cardfraud policy backtest {out}" in answer.stderr
     assert _in_use(store) == POLICY.digest
@@ -235,12 +237,23 @@ def test_a_policy_is_applied_and_taken_back(store: ObjectStore, tmp_path: Path) 
     assert "nothing changed" in _run("apply", POLICY.digest).stdout
 
 
-def test_a_proposal_says_which_decline_precision_it_took(store: ObjectStore) -> None:
-    """No policy records it, so where none is named the default is said, with its option."""
-    answer = _run("propose")
-    assert answer.exit_code == 0, answer.output
-    assert "of what is declined 95% are frauds" in answer.stderr
-    assert "--decline-precision" in answer.stderr
+def test_a_proposal_keeps_the_decline_precision_of_the_policy_in_use(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    """Where the policy in use records none, the default is said with its option; later it stays."""
+    first = _run("propose")
+    assert first.exit_code == 0, first.output
+    assert "of what is declined 95% are frauds" in first.stderr
+    assert "--decline-precision" in first.stderr
+    named = _run("propose", "--decline-precision", "0.8")
+    proposal = Policy.model_validate_json(named.stdout)
+    assert proposal.decline_precision == 0.8
+    assert "records no such share" not in named.stderr
+    assert _run("apply", _write(tmp_path, proposal)).exit_code == 0
+    again = _run("propose")
+    assert "of what is declined 80% are frauds" in again.stderr
+    assert "records no such share" not in again.stderr
+    assert Policy.model_validate_json(again.stdout) == proposal
 
 
 def test_what_was_interrupted_says_what_it_completed(store: ObjectStore, tmp_path: Path) -> None:

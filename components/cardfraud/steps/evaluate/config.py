@@ -34,8 +34,9 @@ class PolicyDraft(BaseModel):
     when_degraded: Literal[Decision.APPROVE, Decision.REVIEW] = Decision.REVIEW
 
     def complete(self, thresholds: Thresholds) -> Policy:
-        """Return the policy with these thresholds."""
-        fields = self.model_dump(exclude={"thresholds", "decline_precision"})
+        """Return the policy with these thresholds; it says how they were chosen, if they were."""
+        given = {"decline_precision"} if self.thresholds is not None else set()
+        fields = self.model_dump(exclude={"thresholds", *given})
         return Policy(thresholds=thresholds, **fields)
 
 

@@ -167,16 +167,20 @@ def test_limits_are_those_of_the_policy(
 def test_thresholds_are_chosen_on_validation_rows(
     store: ObjectStore, candidates: dict[str, Candidate]
 ) -> None:
-    """Thresholds are scores of validation rows, and stay what they are when they are given."""
+    """Thresholds are scores of validation rows, and stay what they are when they are given.
+
+    The policy says which share of frauds the one was chosen for, and says nothing of the other.
+    """
     candidate = _renamed(store, candidates["better"], "thresholds")
-    chosen = _judge(store, candidate).policy
+    chosen = _judge(store, candidate, policy=PolicyDraft(decline_precision=0.9)).policy
+    assert chosen.decline_precision == 0.9
     import polars as pl
 
     scores = pl.read_parquet(read_candidate_file(store, candidate, "validation.parquet"))["score"]
     assert chosen.thresholds.review in scores.cast(pl.Float64).to_list()
     fixed = Thresholds(review=0.3, decline=0.8)
     given = _judge(store, candidate, policy=PolicyDraft(thresholds=fixed))
-    assert given.policy.thresholds == fixed
+    assert (given.policy.thresholds, given.policy.decline_precision) == (fixed, None)
     stored = Policy.model_validate_json(store.get(candidate_key(candidate.run_id, "policy.json")))
     assert stored == given.policy
     assert given.evaluation.policy == stored.digest
