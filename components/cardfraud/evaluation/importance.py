@@ -60,7 +60,7 @@ class _Sample:
         return float(average_precision_score(self.labels, scores, sample_weight=self.weights))
 
     def told(self, donors: Floats32, group: Sequence[int], random: np.random.Generator) -> Floats32:
-        """The features, but for those columns, which come from the donors in a random order."""
+        """The features, with the columns of a group from the donors, in a random order."""
         features = self.features.copy()
         features[:, group] = donors[random.permutation(len(donors))][:, group]
         return features
