@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from cardfraud.adapters.feature_store.online import OnlineRow, translated
+from cardfraud.adapters.feature_store.redis_connections import RedisConnections, command
 from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
 from cardfraud.contracts.features import StateView
 from cardfraud.errors import IntegrityError
@@ -39,22 +40,7 @@ class DirectReader:
 
     def __init__(self, settings: FeatureStoreSettings) -> None:
         """Keep the settings; the first read connects."""
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
-        password = settings.redis_password
-        self._redis = Redis(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            db=settings.redis_db,
-            password=None if password is None else password.get_secret_value(),
-            ssl=settings.redis_tls,
-            socket_connect_timeout=settings.connect_timeout_s,
-            socket_timeout=settings.read_timeout_s,
-            # Once, for a kept connection that the server has closed in the meantime.
-            retry=Retry(NoBackoff(), 1),
-        )
+        self._connections = RedisConnections(settings)
         self._part = settings.online_store
         self._project = settings.project.encode()
         self._user_prefix, self._merchant_prefix = key_prefix("user_id"), key_prefix("merchant_id")
@@ -88,25 +74,25 @@ class DirectReader:
             Unavailable: Redis does not answer.
         """
         project = self._project
+        commands: list[bytes] = []
+        for user, merchant in zip(user_ids, merchant_ids, strict=True):
+            key = self._user_prefix + tail(user) + project
+            commands.append(command(b"HMGET", key, *self._user_fields))
+            key = self._merchant_prefix + tail(merchant) + project
+            commands.append(command(b"HGET", key, self._merchant_field))
         with translated(self._part):
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipe: Any = pipeline  # its stubs want texts where the protocol takes bytes
-                for user, merchant in zip(user_ids, merchant_ids, strict=True):
-                    pipe.hmget(self._user_prefix + tail(user) + project, self._user_fields)
-                    merchant_key = self._merchant_prefix + tail(merchant) + project
-                    pipe.hget(merchant_key, self._merchant_field)
-                answers: list[Any] = await pipe.execute(raise_on_error=False)
-                for answer in answers:
-                    # One key that is no hash is one damaged state; any other error is Redis's.
-                    if isinstance(answer, Exception) and not str(answer).startswith(_NO_HASH):
-                        raise answer
+            answers = await self._connections.ask(b"".join(commands), len(commands))
+            for answer in answers:
+                # One key that is no hash is one damaged state; any other error is Redis's.
+                if isinstance(answer, Exception) and not str(answer).startswith(_NO_HASH):
+                    raise answer
         return [
             _row(user, merchant) for user, merchant in zip(answers[::2], answers[1::2], strict=True)
         ]
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self._connections.close()
 
 
 def key_prefix(join_key: str) -> bytes:
