@@ -68,6 +68,9 @@ def configure_logs(level: str) -> None:
         quiet.handlers = [logging.NullHandler()]
         quiet.propagate = name not in {"kserve.trace", "uvicorn.access"}
         quiet.setLevel(logging.WARNING)
+    # Uvicorn makes up its line for each request wherever there is a handler, one that is silent
+    # too; each request has a line of ours.
+    logging.getLogger("uvicorn.access").handlers = []
 
 
 def logger(name: str) -> Any:

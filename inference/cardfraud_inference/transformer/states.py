@@ -60,7 +60,6 @@ class StateReader:
         await self._store.close_async()
 
     async def _together(self, pairs: Sequence[Pair]) -> Sequence[OnlineRow | IntegrityError]:
-        # A batch may not outlive its callers, or a store that hangs would hold its place for good.
-        # And one damaged state must not take the others along.
-        async with asyncio.timeout(within(self._timeout_s, len(pairs))):
-            return await self._store.read_online_each(*zip(*pairs, strict=True))
+        # It has no deadline of its own: every caller has one, and a batch ends with the last of
+        # them. And one damaged state must not take the others along.
+        return await self._store.read_online_each(*zip(*pairs, strict=True))

@@ -64,7 +64,7 @@ def begin(headers: Mapping[str, str]) -> RequestContext:
     forwarded = {
         name: headers[name]
         for name, form in _FORMS.items()
-        if form.fullmatch(headers.get(name, ""))
+        if name in headers and form.fullmatch(headers[name])
     }
     if "traceparent" not in forwarded:  # without it the state belongs to nothing
         forwarded.pop("tracestate", None)
