@@ -58,6 +58,7 @@ class FeatureStore:
         self.settings = settings
         self._objects = ObjectStore(object_store_settings)
         self._cache = cache
+        self._checked = False
 
     def apply(self) -> None:
         """Create the registry, or bring it to this feature set.
@@ -113,6 +114,7 @@ class FeatureStore:
             actual = "a registry without the state views"
         if actual != expected:
             raise IntegrityError(name, expected, actual, hint="apply this feature set to the store")
+        self._checked = True
         return actual
 
     def training_set(self, transactions: pl.DataFrame) -> pl.DataFrame:
@@ -278,7 +280,8 @@ class FeatureStore:
 
     @cached_property
     def _direct(self) -> DirectReader:
-        self.check()
+        if not self._checked:  # a server has done so at its start
+            self.check()
         return DirectReader(self.settings)
 
     @cached_property

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 from feast.protos.feast.core.Registry_pb2 import Registry
 
+from cardfraud.adapters.feature_store import FeatureStore, OnlineRow
 from cardfraud.adapters.feature_store.registry_store import (
     ObjectRegistryConfig,
     ObjectRegistryStore,
@@ -36,6 +38,24 @@ def test_an_applied_store_carries_the_digest(endpoints: Endpoints) -> None:
     feature_store(endpoints).apply()
     feature_store(endpoints).apply()
     assert feature_store(endpoints).check() == feature_set_digest()
+
+
+def test_a_registry_that_was_checked_is_not_read_again(endpoints: Endpoints) -> None:
+    """The first direct read after a check asks Redis alone; one without a check is refused."""
+    feature_store(endpoints).apply()
+    checked, unchecked = feature_store(endpoints), feature_store(endpoints)
+    checked.check()
+    object_store(endpoints).delete(keys.FEAST_REGISTRY)
+
+    async def read(store: FeatureStore) -> list[OnlineRow]:
+        try:
+            return await store.read_online_async(["nobody"], ["nowhere"])
+        finally:
+            await store.close_async()
+
+    assert asyncio.run(read(checked)) == [OnlineRow()]
+    with pytest.raises(IntegrityError, match="no project"):
+        asyncio.run(read(unchecked))
 
 
 def test_a_store_of_other_definitions_is_refused(endpoints: Endpoints) -> None:
