@@ -42,9 +42,10 @@ class StateReader:
         pairs = [(one.user_id, one.merchant_id) for one in transactions]
         try:
             async with asyncio.timeout(within(self._timeout_s, len(pairs))):
-                if self._batcher is not None:
-                    return await self._batcher(pairs)
-                return await self._store.read_online_async(*zip(*pairs, strict=True))
+                rows = await self._rows(pairs)
+                if not await self._store.has_lost(rows):
+                    return rows
+                kind = "emptied"
         except TimeoutError:
             kind = "timeout"
         except CardfraudError as error:
@@ -52,6 +53,11 @@ class StateReader:
         metrics.FEATURE_STORE_ERRORS.labels(kind).inc()
         _log.warning("feature store failed", kind=kind)
         return None
+
+    async def _rows(self, pairs: Sequence[Pair]) -> list[OnlineRow]:
+        if self._batcher is not None:
+            return await self._batcher(pairs)
+        return await self._store.read_online_async(*zip(*pairs, strict=True))
 
     async def close(self) -> None:
         """End the reads and close the connections."""

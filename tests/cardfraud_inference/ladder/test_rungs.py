@@ -18,6 +18,7 @@ from tests.cardfraud_inference.ladder.standing import (
     Standing,
     ask,
     ask_all,
+    fill,
     probability,
     question,
 )
@@ -44,7 +45,7 @@ def grown(address: Address) -> Callable[[str], float]:
 
 def _growth(address: Address) -> Callable[[str], float]:
     names = [f'cardfraud_rung_total{{rung="{rung}"}}' for rung in RUNGS]
-    names += [f'{STORE_ERRORS}{{kind="{kind}"}}' for kind in ("timeout", "Unavailable")]
+    names += [f'{STORE_ERRORS}{{kind="{kind}"}}' for kind in ("timeout", "Unavailable", "emptied")]
     kinds = ("timeout", "connection", "status", "answer")
     names += [f'{PREDICTOR_ERRORS}{{kind="{kind}"}}' for kind in kinds]
     before = {name: metric(address, name) for name in names}
@@ -133,6 +134,23 @@ def test_without_the_online_store_rules_decide(
     standing.redis.heal()
     assert ask(address) == before == full(standing)
     assert rungs(grown) == {"full": 2, "store": 3}
+
+
+def test_a_store_that_lost_everything_is_not_a_store_of_newcomers(
+    standing: Standing, address: Address, grown: Callable[[str], float]
+) -> None:
+    """Rung 2: an emptied Redis knows nobody, which is no cold start; filled again, all is whole."""
+    newcomer = {"user_id": "somebody", "merchant_id": "somewhere"}
+    cold = HEALTHY | {"age_seconds": None, "missing": ["user", "merchant"]}
+    assert ask(address, **newcomer)["features"] == cold
+    standing.stack.endpoints.redis_client().flushdb()
+    assert without_reasons(ask(address)) == by_rules(standing)
+    assert without_reasons(ask(address, **newcomer)) == by_rules(standing)
+    assert grown(f'{STORE_ERRORS}{{kind="emptied"}}') == 2
+    fill(standing.stack.endpoints)
+    assert ask(address) == full(standing)
+    assert ask(address, **newcomer)["features"] == cold
+    assert rungs(grown) == {"full": 3, "store": 2}
 
 
 def test_a_late_answer_of_the_store_is_nobodys(standing: Standing, address: Address) -> None:

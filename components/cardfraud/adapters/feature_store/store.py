@@ -14,9 +14,11 @@ from cardfraud.adapters.bundle_cache import BundleCache, Origin
 from cardfraud.adapters.feature_store import online
 from cardfraud.adapters.feature_store.direct import DirectReader
 from cardfraud.adapters.feature_store.loading import load_feast
+from cardfraud.adapters.feature_store.marks import mark_of, views_missed
 from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
 from cardfraud.adapters.object_store import ObjectStore, ObjectStoreSettings
 from cardfraud.contracts import keys
+from cardfraud.contracts.features import StateView
 from cardfraud.errors import IntegrityError, InvalidInput, NotFound
 from cardfraud.features.definitions import (
     MERCHANT_STATE,
@@ -162,6 +164,7 @@ class FeatureStore:
             # written that since.
             self._training.refresh_registry()
             self._training.materialize(start, end, feature_views=views)
+            self._mark(self._training, *(view for view in STATE_VIEWS if view.name in views))
 
     def read_online(
         self, user_ids: Sequence[str], merchant_ids: Sequence[str]
@@ -215,6 +218,23 @@ class FeatureStore:
         alone = zip(user_ids, merchant_ids, strict=True)
         return [(await self.read_online_each([user], [merchant]))[0] for user, merchant in alone]
 
+    async def has_lost(self, rows: Sequence[online.OnlineRow]) -> bool:
+        """Whether rows lack state because the online store lost it, or never was filled.
+
+        Of newcomers a store that was filled knows nothing, too. It is asked only where a row lacks
+        something.
+
+        Args:
+            rows: what one of the reading methods returned.
+        """
+        missed = views_missed(rows)
+        return bool(missed) and not await self._direct.filled_with(missed)
+
+    def _mark(self, store: Any, *views: StateView) -> None:
+        """Say beside the state that it was written, over the connection that wrote it."""
+        client = online.connection(store, "_client")
+        client.mset({mark_of(self.settings.project, view): b"1" for view in views})
+
     def read_stream_states(self, user_ids: Sequence[str]) -> dict[str, UserStream]:
         """Read what the stream wrote of these users; users without state are left out.
 
@@ -261,6 +281,7 @@ class FeatureStore:
             # Not by materializing: that would note each hour in the registry, which every server
             # reads.
             self._serving.write_to_online_store(MERCHANT_STATE.name, frame)
+            self._mark(self._serving, MERCHANT_STATE)
 
     def close(self) -> None:
         """Close the synchronous connections; the next call opens new ones."""

@@ -10,7 +10,7 @@ from cardfraud.adapters.object_store import ObjectStoreSettings
 from cardfraud.errors import IntegrityError, InvalidInput, Unavailable
 from cardfraud.features.health import judge
 from cardfraud.features.user_stream import Event, UserStream, apply
-from cardfraud.steps.featurize.snapshots import run_daily
+from cardfraud.steps.featurize.snapshots import run_daily, run_hourly
 from cardfraud_pipelines.local import Endpoints, pick_port
 from tests.support.feature_stores import START, feature_store, history, put_days
 from tests.support.stores import object_store
@@ -39,6 +39,36 @@ def test_absent_entities_have_no_state_and_are_called_missing(store: FeatureStor
     health = judge(rows[0].history, rows[0].stream, rows[0].merchant, START_US)
     assert health.missing == ("user", "merchant")
     assert not health.degraded
+
+
+def test_a_store_that_nobody_filled_is_told_from_one_that_knows_no_such_entity(
+    endpoints: Endpoints, store: FeatureStore
+) -> None:
+    """Each job leaves a mark for what it fills; without it, what a row lacks may be lost."""
+    objects = object_store(endpoints)
+    put_days(objects, history())
+    day = START + timedelta(days=6)
+
+    def lost(user: str, merchant: str) -> bool:
+        async def asked() -> bool:
+            try:
+                return await store.has_lost(await store.read_online_async([user], [merchant]))
+            finally:
+                await store.close_async()
+
+        return asyncio.run(asked())
+
+    store.push_stream_states({"u1": streamed(100, START_US)})
+    assert lost("nobody", "nowhere")
+    assert lost("u1", "m1")
+    run_hourly(objects, store, day)
+    assert lost("nobody", "m1")
+    run_daily(objects, store, day.date())
+    assert not lost("nobody", "nowhere")
+    assert not lost("u1", "nowhere")
+    endpoints.redis_client().delete(f"cardfraud:filled:{store.settings.project}:merchant_state_v3")
+    assert lost("u1", "nowhere")
+    assert not lost("nobody", "m1")
 
 
 def test_pushed_state_comes_back(store: FeatureStore) -> None:
