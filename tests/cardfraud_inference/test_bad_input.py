@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 from kserve import InferInput, InferRequest
+from kserve.protocol.infer_type import RequestedOutput
 
 from cardfraud.contracts.scoring import MAX_BODY_BYTES, MAX_INSTANCES
 from cardfraud.features.definitions import FEATURE_NAMES
@@ -238,6 +239,28 @@ def test_a_v2_body_of_another_form_is_refused(serving: Serving, body: object) ->
     response = post(serving.transformer, INFER, body)
     assert response.status_code == 400
     assert response.json()["error"]
+
+
+@pytest.mark.parametrize("server", ["predictor", "transformer"])
+def test_an_output_that_is_asked_for_twice_is_refused(serving: Serving, server: str) -> None:
+    """An answer grows with its instances alone: 400 and the output's name, over REST and gRPC."""
+    row = InferInput("features", [1, len(ROW)], "FP32")
+    row.set_data_from_numpy(np.array([ROW], dtype=np.float32), binary_data=True)
+    good = clients.binary_request([instance()])
+    request = InferRequest("fraud", [row]) if server == "predictor" else good
+    address = getattr(serving, server)
+    message = request.to_grpc()
+    for times, status in ((1, 200), (2, 400), (5_000, 400)):
+        request.request_outputs = [RequestedOutput("probability")] * times
+        body, length = request.to_rest()
+        response = post(address, INFER, body, **{clients.JSON_LENGTH: str(length)})
+        assert response.status_code == status, response.text
+        assert status == 200 or "probability" in response.json()["error"]
+    for _ in range(2):
+        message.outputs.add(name="probability")
+    with pytest.raises(grpc.RpcError) as caught:
+        clients.infer_grpc(address, message)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize("length", ["0", "-1", "99999", "many"])

@@ -76,10 +76,14 @@ def check_names(request: InferRequest, inputs: Collection[str], outputs: Collect
             raise InvalidFrame(str(name)[:80], f"unknown input; known are {', '.join(inputs)}")
         if names.count(name) > 1:
             raise InvalidFrame(name, "this input stands twice")
+    wanted: set[str] = set()
     for output in request.request_outputs or ():
         if output.name not in outputs:
             reason = f"unknown output; known are {', '.join(outputs)}"
             raise InvalidFrame(str(output.name)[:80], reason)
+        if output.name in wanted:  # an answer could otherwise be longer than anybody has memory
+            raise InvalidFrame(output.name, "this output is asked for twice")
+        wanted.add(output.name)
 
 
 def numbers(request: InferRequest, name: str, datatype: str, rank: int) -> NDArray[Any]:
