@@ -26,6 +26,7 @@ from cardfraud.errors import Unavailable
 from cardfraud_inference.transport.envelope import Envelope
 from cardfraud_inference.transport.faces import JSON, Faces
 from cardfraud_inference.transport.faults import fault_of
+from cardfraud_inference.transport.http_protocol import BoundedHttp
 from cardfraud_inference.transport.request import current
 
 
@@ -44,6 +45,8 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         super().__init__(*arguments, **options)
         self.config.host = host
         self.config.access_log = False
+        self.config.http = BoundedHttp
+        self.config.ws = "none"  # nothing here speaks WebSocket
         self._faces = Faces(self.dataplane)
         self._around: dict[str, Any] = {
             "faces": self._faces,
