@@ -21,8 +21,9 @@ class Estimates(Result):
 
     ``average_precision``, ``auc_roc`` and Card Precision@k go over all thresholds. ``recall``,
     ``false_positive_rate``, ``precision`` and ``loss_prevented`` (the share of the frauds' money
-    that a review would have kept) are those at the review threshold, and ``cost_per_thousand`` is
-    what the decisions on a thousand transactions cost, in major units of the currency.
+    that a review would have kept) are those of what thresholds and active rules stop, and
+    ``cost_per_thousand`` is what the decisions on a thousand transactions cost, in major units of
+    the currency.
     """
 
     average_precision: Interval | None
@@ -62,8 +63,8 @@ def compare(
 
     Args:
         rows: the held-out rows.
-        candidate: its scores, and the thresholds it would act at.
-        champion: the same of the champion, at the thresholds that it acts at.
+        candidate: its scores, and the thresholds and rules it would act by.
+        champion: the same of the champion.
         costs: prices the decisions of both.
         limits: how many resamples, and the level of the intervals.
         k: cards that can be looked at in a day, for Card Precision@k.

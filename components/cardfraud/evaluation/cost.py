@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cardfraud.contracts.policy import CostMatrix, Thresholds
+from cardfraud.contracts.policy import CostMatrix
+from cardfraud.evaluation.actions import Actions
 from cardfraud.evaluation.inputs import column, labels_and_scores
 from cardfraud.evaluation.result import Result
 
@@ -38,26 +39,26 @@ def cost_summary(
     amounts: ArrayLike,
     *,
     costs: CostMatrix,
-    thresholds: Thresholds,
+    actions: Actions,
 ) -> CostSummary:
-    """Price the decisions that ``thresholds`` make.
+    """Price decisions.
 
     Args:
         labels: ``[N]``, true or 1 is fraud.
-        scores: ``[N]``, a higher score is a stronger suspicion.
+        scores: ``[N]``, a higher score is a stronger suspicion; for the cheapest threshold.
         amounts: ``[N]`` in major units of the currency.
         costs: the cost matrix.
-        thresholds: scores from which a transaction is reviewed and from which it is declined.
+        actions: what was decided.
 
     Raises:
         InvalidFrame: the arrays do not fit together.
     """
     y, s = labels_and_scores(labels, scores)
     amount = column("amounts", amounts, len(y)).astype(np.float64)
-    flagged = s >= thresholds.review
+    flagged = actions.stopped
     missed = float(amount[y & ~flagged].sum()) * costs.missed_fraud_share
     reviews = costs.review * int(flagged.sum())
-    false_declines = costs.false_decline * int((~y & (s >= thresholds.decline)).sum())
+    false_declines = costs.false_decline * int((~y & actions.declined).sum())
     every = cost_curve(y, s, amount, costs=costs)
     return CostSummary(
         missed_fraud=missed,
@@ -71,11 +72,10 @@ def cost_summary(
 
 def decision_costs(
     labels: ArrayLike,
-    scores: ArrayLike,
+    actions: Actions,
     amounts: ArrayLike,
     *,
     costs: CostMatrix,
-    thresholds: Thresholds,
 ) -> NDArray[np.float64]:
     """Return what the decision on each row costs, ``[N]``, in major units of the currency.
 
@@ -84,9 +84,9 @@ def decision_costs(
     Raises:
         InvalidFrame: the arrays do not fit together.
     """
-    y, s = labels_and_scores(labels, scores)
+    y, _ = labels_and_scores(labels, actions.stopped)
     amount = column("amounts", amounts, len(y)).astype(np.float64)
-    flagged, declined = s >= thresholds.review, s >= thresholds.decline
+    flagged, declined = actions.stopped, actions.declined
     return (
         np.where(y & ~flagged, amount * costs.missed_fraud_share, 0.0)
         + np.where(flagged, costs.review, 0.0)

@@ -1,7 +1,7 @@
 """Whether good customers of one segment are stopped more often than those of another.
 
-The metric is the *false positive rate difference* at the review threshold: the largest minus the
-smallest share of legitimate transactions that are flagged, over the segments that are compared.
+The metric is the *false positive rate difference*: the largest minus the smallest share of
+legitimate transactions that thresholds and active rules stop, over the segments that are compared.
 Two rules keep noise out without letting an unfair model through:
 
 * A segment is compared when it has enough legitimate rows that a rate as high as the limit would
@@ -85,7 +85,7 @@ def assess_fairness(
 
     Args:
         rows: the held-out rows; those without a segment are left out.
-        scored: scores, and the review threshold at which they are compared.
+        scored: scores, and the thresholds and rules that stop transactions.
         limits: the limit of the difference, the number of draws and the level.
         seed: seed of the bootstrap and of the permutations.
     """
@@ -95,7 +95,7 @@ def assess_fairness(
     good = known & ~rows.labels
     if not good.any():
         return None
-    flagged = scored.scores >= scored.thresholds.review
+    flagged = scored.actions(rows).stopped
     legitimate = _legitimate(rows, good, flagged)
     least = ceil(EXPECTED_ALERTS / limits.max_segment_gap) if limits.max_segment_gap else 1
     p_values = _p_values(legitimate, limits.bootstrap_samples, seed)

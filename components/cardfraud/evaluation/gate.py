@@ -64,9 +64,10 @@ def judge(
     Args:
         rows: the held-out rows.
         scores: ``[N]`` probabilities of the candidate.
-        policy: thresholds that the candidate would act at, costs, and the gate's limits.
-        champion: the champion on the same rows, at the thresholds that it acts at; None for a
-            first model.
+        policy: thresholds and rules that the candidate would act by, costs, and the gate's limits;
+            shadow rules have no say.
+        champion: the champion on the same rows, with the thresholds and rules that it acts by;
+            None for a first model.
         champion_policy: digest of the policy that these thresholds are of; None where the champion
             has none, so that nobody knows what its decisions cost, which fails the check of cost.
         latency_p99_ms: measured time to score one transaction; None where it was not measured.
@@ -77,7 +78,7 @@ def judge(
         InvalidFrame: the arrays do not fit together, or a probability lies outside 0 to 1.
     """
     y, p = labels_and_scores(rows.labels, scores)
-    limits, candidate = policy.gate, Scored(scores, policy.thresholds)
+    limits, candidate = policy.gate, Scored(scores, policy.thresholds, policy.rules)
     comparison = compare(
         rows, candidate, champion, costs=policy.costs, limits=limits, k=k, seed=seed
     )
@@ -89,7 +90,7 @@ def judge(
         _champion(comparison, limits),
         _cost(comparison, champion_policy, limits),
         _calibration(y, p, limits),
-        _flagged_calibration(y, p, scores >= policy.thresholds.review, limits),
+        _flagged_calibration(y, p, p >= policy.thresholds.review, limits),
         _fairness(fairness, limits),
         _latency(latency_p99_ms, limits),
     )
@@ -214,8 +215,8 @@ def _cost(comparison: Comparison, champion_policy: str | None, limits: GateLimit
             f"Against the champion the decisions' cost changes by {change.estimate:+.1%} "
             f"({change.level:.0%} interval {change.low:+.1%} to {change.high:+.1%}), that is by "
             f"{costs.estimate:+,.2f} per 1,000 transactions; the interval may not reach above "
-            f"{limit:+.1%}. The champion decides by the thresholds of its policy "
-            f"{champion_policy}."
+            f"{limit:+.1%}. Each decides by its thresholds and active rules, the champion "
+            f"by those of its policy {champion_policy}."
         ),
     )
 
@@ -297,7 +298,7 @@ def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
         value=gap.estimate,
         limit=limit,
         sentence=(
-            f"At the review threshold the false positive rates of segments differ by "
+            f"Of what is reviewed or declined the false positive rates of segments differ by "
             f"{gap.estimate:.4f} ({gap.level:.0%} interval {gap.low:.4f} to {gap.high:.4f}), "
             f"which chance {explains} (p = {found.p_value:.3f}); "
             f"more than {limit} is allowed only where chance explains it.{left_out}"

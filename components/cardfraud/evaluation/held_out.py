@@ -1,11 +1,13 @@
 """The rows on which scorers are judged, and what a scorer says of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardfraud.contracts.policy import Thresholds
+from cardfraud.contracts.policy import Rule, Thresholds
+from cardfraud.evaluation.actions import Actions, act
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,24 @@ class HeldOut:
         column: NDArray[np.float32] = self.features[:, self.feature_names.index(name)]
         return column
 
+    def values(self) -> Mapping[str, NDArray[np.float64]]:
+        """Return what rules read, by name.
+
+        The amount is exact. All else is as the model sees it: float32, and where a value is
+        missing its default, on which a rule may fire here and does not in service.
+        """
+        columns = self.features.astype(np.float64).T
+        return {**dict(zip(self.feature_names, columns, strict=False)), "amount": self.amounts}
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A scorer on the held-out rows: its probabilities ``[N]`` and the thresholds it acts at."""
+    """A scorer on the held-out rows: its probabilities ``[N]`` and what it acts by."""
 
     scores: NDArray[np.float32]
     thresholds: Thresholds
+    rules: tuple[Rule, ...] = ()
+
+    def actions(self, rows: HeldOut) -> Actions:
+        """Return what its policy does with the rows: thresholds and active rules."""
+        return act(self.scores, self.thresholds, self.rules, rows.values() if self.rules else None)

@@ -58,16 +58,15 @@ class Separation:
 
 
 class Decisions:
-    """What a scorer's thresholds do: recall, false positive rate, precision, cost."""
+    """What thresholds and active rules do: recall, false positive rate, precision, cost."""
 
     def __init__(self, rows: HeldOut, scored: Scored, costs: CostMatrix, groups: Groups) -> None:
         """Sum up each group once."""
         from scipy.sparse import csr_array
 
-        y, flagged = rows.labels, scored.scores >= scored.thresholds.review
-        cost = decision_costs(
-            y, scored.scores, rows.amounts, costs=costs, thresholds=scored.thresholds
-        )
+        y, actions = rows.labels, scored.actions(rows)
+        flagged = actions.stopped
+        cost = decision_costs(y, actions, rows.amounts, costs=costs)
         money, caught = rows.amounts * y, flagged & y
         # Sparse, because a product of small dense matrices waits for threads longer than it works.
         self._sums = csr_array(

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import CostMatrix, Decision, Policy, Rule
 from cardfraud.errors import InvalidFrame
+from cardfraud.evaluation.actions import Bool, Float64, firing
 from cardfraud.evaluation.inputs import column, labels_and_scores
 from cardfraud.evaluation.result import Result
 from cardfraud.scoring.decision import check_rules
 
-Bool = NDArray[np.bool_]
-Float64 = NDArray[np.float64]
-
-_COMPARE: Final[Mapping[str, Callable[[Float64, float], Any]]] = {
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "lt": np.less,
-    "le": np.less_equal,
-}
 _REVIEW, _DECLINE = 1, 2
 _SEVERITY: Final = {Decision.REVIEW: _REVIEW, Decision.DECLINE: _DECLINE}
 
@@ -183,11 +175,8 @@ class _Table:
 
 
 def _severity(rule: Rule, values: Mapping[str, Float64]) -> NDArray[np.int64]:
-    """What a rule asks for on each row, [N]; a comparison with NaN never holds."""
-    holds = np.ones(len(values[rule.field]), dtype=np.bool_)
-    for one in rule.conditions:
-        holds &= _COMPARE[one.op](values[one.field], one.value)
-    return holds * _SEVERITY[rule.decision]
+    """What a rule asks for on each row, [N]."""
+    return firing(rule, values) * _SEVERITY[rule.decision]
 
 
 def _strictest(*severities: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import CostMatrix, GateLimits, Thresholds
 from cardfraud.errors import InvalidSetting
+from cardfraud.evaluation.actions import act
 from cardfraud.evaluation.card_precision import ResampledCardPrecision, card_precision
 from cardfraud.evaluation.classification import (
     auc_roc,
@@ -59,7 +60,9 @@ def test_each_estimate_is_the_figure_itself_and_lies_in_its_interval() -> None:
     s = scores.astype(np.float32)
     at_review = classification_metrics(rows.labels, s, threshold=0.5)
     ranked = card_precision(rows.days, rows.cards, rows.labels, s, k=40)
-    cost = cost_summary(rows.labels, s, rows.amounts, costs=CostMatrix(), thresholds=THRESHOLDS)
+    cost = cost_summary(
+        rows.labels, s, rows.amounts, costs=CostMatrix(), actions=act(s, THRESHOLDS)
+    )
     expected = {
         "average_precision": average_precision(rows.labels, s),
         "auc_roc": auc_roc(rows.labels, s),
@@ -93,7 +96,8 @@ def test_a_resample_counts_a_card_as_often_as_it_was_drawn() -> None:
     assert separation["average_precision"][0] == pytest.approx(average_precision(y, scored))
     assert separation["auc_roc"][0] == pytest.approx(auc_roc(y, scored))
     decisions = Decisions(rows, _scored(scores), CostMatrix(), cards)(times)
-    cost = cost_summary(y, scored, rows.amounts[taken], costs=CostMatrix(), thresholds=THRESHOLDS)
+    actions = act(scored, THRESHOLDS)
+    cost = cost_summary(y, scored, rows.amounts[taken], costs=CostMatrix(), actions=actions)
     assert decisions["cost_per_thousand"][0] == pytest.approx(1000 * cost.total / len(y))
     # Ties aside, which copies have and cards have not: a hair of noise keeps the order.
     apart = s + np.random.default_rng(2).random(400, dtype=np.float32) / np.float32(1000)

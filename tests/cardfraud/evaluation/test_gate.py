@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cardfraud.contracts.policy import CostMatrix, GateLimits, Policy, Thresholds
+from cardfraud.contracts.policy import (
+    CostMatrix,
+    Decision,
+    GateLimits,
+    Policy,
+    Rule,
+    Thresholds,
+)
 from cardfraud.evaluation.gate import FAIRNESS_NOT_ASSESSED, Check, GateVerdict, judge
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.intervals import Interval
@@ -38,6 +45,8 @@ def _judge(
     cards: NDArray[np.int64] | None = None,
     costs: CostMatrix | None = None,
     latency_p99_ms: float | None = None,
+    rules: tuple[Rule, ...] = (),
+    champion_rules: tuple[Rule, ...] = (),
 ) -> GateVerdict:
     count = len(labels)
     rows = HeldOut(
@@ -49,14 +58,19 @@ def _judge(
         features=np.zeros((count, 0), dtype=np.float32),
     )
     policy = Policy(
-        thresholds=Thresholds(review=0.3, decline=1.0), gate=limits, costs=costs or CostMatrix()
+        thresholds=Thresholds(review=0.3, decline=1.0),
+        gate=limits,
+        costs=costs or CostMatrix(),
+        rules=rules,
     )
     own = Thresholds(review=champion_review, decline=1.0)
     return judge(
         rows,
         candidate.astype(np.float32),
         policy,
-        champion=None if champion is None else Scored(champion.astype(np.float32), own),
+        champion=None
+        if champion is None
+        else Scored(champion.astype(np.float32), own, champion_rules),
         champion_policy=champion_policy,
         latency_p99_ms=latency_p99_ms,
     )
@@ -144,7 +158,7 @@ def test_the_sentence_of_cost_names_the_champions_policy(labels: NDArray[np.bool
     scores = _scorer(labels, 2.5)
     found = _check(_judge(labels, scores, champion=scores), "cost")
     assert found.passed
-    assert found.sentence.endswith(f"thresholds of its policy {CHAMPION_POLICY}.")
+    assert found.sentence.endswith(f"by those of its policy {CHAMPION_POLICY}.")
 
 
 def test_a_champion_without_a_policy_cannot_be_priced(labels: NDArray[np.bool_]) -> None:
@@ -239,6 +253,23 @@ def test_a_candidate_whose_decisions_cost_more_fails(labels: NDArray[np.bool_]) 
     assert change is not None
     assert change.estimate > LIMITS.max_cost_increase
     assert f"cost changes by {change.estimate:+.1%}" in verdict.reasons[0]
+
+
+def test_active_rules_are_priced_and_shadow_rules_are_not(labels: NDArray[np.bool_]) -> None:
+    """What is judged is what the servers would do, of the candidate and of the champion."""
+    scores = _scorer(labels, 2.5)
+    given = {"name": "all", "field": "amount", "op": "ge", "value": 0, "reason": "it comes"}
+    active = (Rule.model_validate(given | {"decision": Decision.DECLINE}),)
+    shadow = (active[0].model_copy(update={"mode": "shadow"}),)
+    verdict = _judge(labels, scores, champion=scores, rules=active)
+    assert _failed(verdict) == {"cost"}
+    found = verdict.comparison.candidate
+    assert found.false_positive_rate is not None
+    assert found.false_positive_rate.estimate == 1.0
+    assert found.cost_per_thousand is not None
+    assert found.cost_per_thousand.estimate == pytest.approx(5000 + 10_000 * (~labels).mean())
+    assert _judge(labels, scores, champion=scores, rules=shadow).passed
+    assert _judge(labels, scores, champion=scores, rules=active, champion_rules=active).passed
 
 
 def test_a_champion_that_costs_nothing_is_not_to_be_beaten(labels: NDArray[np.bool_]) -> None:

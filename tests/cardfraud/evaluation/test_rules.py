@@ -3,6 +3,7 @@ import pytest
 
 from cardfraud.contracts.policy import Decision, Policy, Rule, Thresholds
 from cardfraud.errors import InvalidFrame, InvalidSetting
+from cardfraud.evaluation.actions import act
 from cardfraud.evaluation.cost import cost_summary
 from cardfraud.evaluation.rules import ScoredRows, backtest
 from cardfraud.scoring.decision import decide
@@ -162,9 +163,13 @@ def test_the_backtest_decides_as_the_servers_do(seed: int) -> None:
     for judged in result.rules:
         fired = [judged.name in (*one.fired, *one.shadow) for one in verdicts]
         assert judged.fires == sum(fired)
+    actions = act(rows.scores, policy.thresholds)
     priced = cost_summary(
-        rows.labels, rows.scores, rows.amounts, costs=policy.costs, thresholds=policy.thresholds
+        rows.labels, rows.scores, rows.amounts, costs=policy.costs, actions=actions
     )
+    whole = act(rows.scores, policy.thresholds, rules, values)
+    assert np.array_equal(whole.stopped, stopped)
+    assert np.array_equal(whole.declined, declined)
     assert result.model_alone.cost == pytest.approx(priced.total)
 
 

@@ -12,7 +12,7 @@ from cardfraud.adapters.bundles import publish_bundle, publish_policy
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
-from cardfraud.contracts.policy import GateLimits, Policy, Thresholds
+from cardfraud.contracts.policy import Decision, GateLimits, Policy, Rule, Thresholds
 from cardfraud.errors import DataRejected
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
@@ -91,6 +91,7 @@ class Case:
     rows: JudgedRows = field(default_factory=_rows)
     limits: dict[str, Any] = field(default_factory=dict)
     thresholds: Thresholds = THRESHOLDS
+    rules: tuple[Rule, ...] = ()
     latency_samples: int = 0
 
 
@@ -98,10 +99,17 @@ def _better() -> bytes:
     return _graph(strong=2.2, other=1.6)
 
 
+def _everything(**changes: Any) -> Rule:
+    """A rule that declines whatever comes."""
+    rule = {"name": "all", "field": "amount", "op": "ge", "value": 0, "reason": "it comes"}
+    return Rule.model_validate(rule | {"decision": Decision.DECLINE} | changes)
+
+
 CASES = {
     "better": Case(_better, None, latency_samples=50),
     "worse": Case(lambda: _graph(blind=2.2), "champion"),
     "costlier": Case(_better, "cost", thresholds=Thresholds(review=0.97, decline=0.97)),
+    "costlier-by-a-rule": Case(_better, "cost", rules=(_everything(),)),
     "constant": Case(
         _graph, "distinct_scores", champion=False, limits={"min_average_precision": 0.0}
     ),
@@ -142,7 +150,9 @@ def _crown(store: ObjectStore, model: str) -> str:
 
 def _evaluate(store: ObjectStore, case: Case, run_id: str) -> EvaluateResult:
     limits = {"bootstrap_samples": 200, "max_latency_p99_ms": SLOWEST_MS, **case.limits}
-    draft = PolicyDraft(thresholds=case.thresholds, gate=GateLimits.model_validate(limits))
+    draft = PolicyDraft(
+        thresholds=case.thresholds, rules=case.rules, gate=GateLimits.model_validate(limits)
+    )
     return evaluate(
         EvaluateConfig(
             run_id=run_id,

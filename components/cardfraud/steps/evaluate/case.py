@@ -33,8 +33,8 @@ class Champion:
 
     Attributes:
         digest: of the bundle.
-        policy: digest of the policy that goes with it, at whose thresholds it acts; None where
-            the alias names none, so that those of the candidate stand in.
+        policy: digest of the policy that goes with it, by whose thresholds and rules it acts; None
+            where the alias names none, so that those of the candidate stand in.
         scored: its scores on the rows.
     """
 
@@ -50,7 +50,7 @@ class Case:
     Attributes:
         candidate: what is judged.
         model: bytes of its graph.
-        policy: costs and limits, and the thresholds that the candidate would act at.
+        policy: costs and limits, and the thresholds and rules that the candidate would act by.
         rows: the held-out rows.
         scorer: the graph as it is served.
         scored: its scores on the rows.
@@ -90,7 +90,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
         champion = Champion(
             digest,
             None if own is None else own.digest,
-            Scored(other.score(rows.features), acts_by.thresholds),
+            Scored(other.score(rows.features), acts_by.thresholds, acts_by.rules),
         )
     return Case(
         candidate=candidate,
@@ -98,7 +98,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
         policy=policy,
         rows=rows,
         scorer=scorer,
-        scored=Scored(scorer.score(rows.features), policy.thresholds),
+        scored=Scored(scorer.score(rows.features), policy.thresholds, policy.rules),
         champion=champion,
         latency=time_single_rows(scorer, rows.features, config.latency_samples),
     )

@@ -61,13 +61,13 @@ def held_out(frame: pl.DataFrame) -> HeldOut:
 
 
 def measure(rows: HeldOut, scored: Scored, policy: Policy, *, k: int) -> Figures:
-    """Measure a scorer at its own thresholds, its decisions priced as the policy says."""
+    """Measure a scorer at its own thresholds, its decisions, by rules too, priced by the policy."""
     y, scores, review = rows.labels, scored.scores, scored.thresholds.review
     return Figures(
         classification=classification_metrics(y, scores, threshold=review, k=k),
         card_precision=card_precision(rows.days, rows.cards, y, scores, k=k),
         cost=cost_summary(
-            y, scores, rows.amounts, costs=policy.costs, thresholds=scored.thresholds
+            y, scores, rows.amounts, costs=policy.costs, actions=scored.actions(rows)
         ),
         segments=(
             ()

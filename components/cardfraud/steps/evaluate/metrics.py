@@ -26,8 +26,8 @@ class Metrics(BaseModel):
     champion: Figures | None
     champion_digest: str | None
     champion_policy_digest: str | None
-    """The policy at whose thresholds the champion was priced; None without a champion, and where
-    it has no policy, so that the candidate's thresholds stood in and the check of cost failed."""
+    """The policy by whose thresholds and rules the champion was priced; None without one, and
+    where it has no policy, so that the candidate's stood in and the check of cost failed."""
     importance: Importance | None
     """Of the candidate's features; None where it was not asked for."""
     slices: WorstSlices

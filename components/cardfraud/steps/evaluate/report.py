@@ -141,7 +141,8 @@ def _intervals(policy: Policy) -> Markup:
     return note(
         f"In brackets the {policy.gate.confidence:.0%} interval of "
         f"{policy.gate.bootstrap_samples:,} bootstrap draws of whole cards, the same draws "
-        "for both. Each scorer decides at its own thresholds; one cost matrix prices both."
+        "for both. Each scorer decides by its own thresholds and active rules; one cost matrix "
+        "prices both."
     )
 
 

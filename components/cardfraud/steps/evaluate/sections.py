@@ -54,8 +54,8 @@ def fairness_rule(found: Fairness, policy: Policy) -> str:
     """Say in words how segments are compared."""
     gate = policy.gate
     return (
-        "Metric: the false positive rate difference at the review threshold, the largest minus the "
-        "smallest share of good transactions that are flagged. It fails above "
+        "Metric: the false positive rate difference, the largest minus the smallest share of good "
+        "transactions that are reviewed or declined, by rules too. It fails above "
         f"{gate.max_segment_gap:g} unless chance explains it: segments are dealt out anew among "
         f"the cards {gate.bootstrap_samples:,} times, and p says how often any segment then lies "
         f"as far off. A segment is compared from {found.min_legitimate:,} legitimate rows on, "

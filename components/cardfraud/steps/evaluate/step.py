@@ -109,17 +109,11 @@ def _importance(config: EvaluateConfig, case: Case) -> Importance | None:
 
 
 def _slices(case: Case) -> WorstSlices:
-    rows, scored = case.rows, case.scored
+    rows, actions = case.rows, case.scored.actions(case.rows)
     return worst_slices(
         rows.labels,
-        scored.scores >= scored.thresholds.review,
-        decision_costs(
-            rows.labels,
-            scored.scores,
-            rows.amounts,
-            costs=case.policy.costs,
-            thresholds=scored.thresholds,
-        ),
+        actions.stopped,
+        decision_costs(rows.labels, actions, rows.amounts, costs=case.policy.costs),
         dimensions(rows),
         level=case.policy.gate.confidence,
     )

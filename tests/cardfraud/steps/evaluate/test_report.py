@@ -6,6 +6,7 @@ import pytest
 
 from cardfraud.contracts.candidate import Candidate, Period
 from cardfraud.contracts.policy import Policy, Thresholds
+from cardfraud.evaluation.actions import act
 from cardfraud.evaluation.cost import decision_costs
 from cardfraud.evaluation.gate import judge
 from cardfraud.evaluation.held_out import HeldOut, Scored
@@ -69,10 +70,9 @@ def page_of(*many: Drawn) -> str:
             many[0].scores >= POLICY.thresholds.review,
             decision_costs(
                 LABELS,
-                many[0].scores,
+                act(many[0].scores, POLICY.thresholds),
                 ROWS.amounts,
                 costs=POLICY.costs,
-                thresholds=POLICY.thresholds,
             ),
             dimensions(ROWS),
         ),

@@ -1,0 +1,67 @@
+"""What a policy does with many rows at once: thresholds and active rules, as the servers decide.
+
+:func:`cardfraud.scoring.decision.decide` does the same for one row, with its reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardfraud.contracts.policy import Decision, Rule, Thresholds
+
+Bool = NDArray[np.bool_]
+Float64 = NDArray[np.float64]
+
+_COMPARE: Final[Mapping[str, Callable[[Float64, float], Any]]] = {
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What happens to each row, ``[N]``: ``stopped`` is reviewed or declined."""
+
+    stopped: Bool
+    declined: Bool
+
+
+def act(
+    scores: NDArray[np.floating[Any]],
+    thresholds: Thresholds,
+    rules: Sequence[Rule] = (),
+    values: Mapping[str, Float64] | None = None,
+) -> Actions:
+    """Decide every row; features count as healthy, and shadow rules have no say.
+
+    Args:
+        scores: ``[N]`` probabilities.
+        thresholds: from which a row is reviewed and from which it is declined.
+        rules: those of the policy; each can make a decision stricter only.
+        values: ``[N]`` each, by the names that the active rules read; NaN where there is none.
+    """
+    probability = scores.astype(np.float64)  # float32 would compare with a rounded threshold
+    declined = probability >= thresholds.decline
+    stopped = probability >= thresholds.review
+    for rule in rules:
+        if rule.mode == "active":
+            holds = firing(rule, values or {})
+            stopped = stopped | holds
+            if rule.decision is Decision.DECLINE:
+                declined = declined | holds
+    return Actions(stopped, declined)
+
+
+def firing(rule: Rule, values: Mapping[str, Float64]) -> Bool:
+    """Return on which rows a rule fires, ``[N]``; a comparison with NaN never holds."""
+    holds = np.ones(len(values[rule.field]), dtype=np.bool_)
+    for one in rule.conditions:
+        holds &= _COMPARE[one.op](values[one.field], one.value)
+    return holds
