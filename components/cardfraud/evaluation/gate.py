@@ -191,7 +191,7 @@ def _cost(comparison: Comparison, champion_policy: str | None, limits: GateLimit
             value=None,
             limit=limit,
             sentence="The champion has no policy, so that nobody knows what its decisions cost: "
-            "let the alias that names it name its policy, too, or judge the candidate by itself.",
+            "let the alias that names it name its policy, too.",
         )
     change, costs = comparison.cost_change, comparison.difference.cost_per_thousand
     if change is None or costs is None:

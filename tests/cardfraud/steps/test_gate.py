@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts.policy import Decision, GateLimits, Policy, Rule, Thresholds
-from cardfraud.errors import DataRejected
+from cardfraud.errors import Conflict, DataRejected
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
 from cardfraud.steps.evaluate.step import EvaluateResult
@@ -29,6 +29,7 @@ from tests.support.stores import object_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
+Compared = Literal["champion", "challenger", "none"]
 ROWS, CARDS, SHARE = 6_000, 900, 0.05
 THRESHOLDS = Thresholds(review=0.2, decline=0.95)
 SLOWEST_MS = 25.0
@@ -148,7 +149,9 @@ def _crown(store: ObjectStore, model: str) -> str:
     return digest
 
 
-def _evaluate(store: ObjectStore, case: Case, run_id: str) -> EvaluateResult:
+def _evaluate(
+    store: ObjectStore, case: Case, run_id: str, compare_with: Compared = "champion"
+) -> EvaluateResult:
     limits = {"bootstrap_samples": 200, "max_latency_p99_ms": SLOWEST_MS, **case.limits}
     draft = PolicyDraft(
         thresholds=case.thresholds, rules=case.rules, gate=GateLimits.model_validate(limits)
@@ -156,6 +159,7 @@ def _evaluate(store: ObjectStore, case: Case, run_id: str) -> EvaluateResult:
     return evaluate(
         EvaluateConfig(
             run_id=run_id,
+            compare_with=compare_with,
             policy=draft,
             latency_samples=case.latency_samples,
             importance_rows=0,
@@ -199,6 +203,33 @@ def test_a_better_candidate_passes_and_takes_over(store: ObjectStore, tracking: 
     published = publish(PublishConfig(run_id=candidate.run_id), store, tracking)
     assert alias_digest(store, "models", "better", "champion") == (published.manifest.bundle_digest)
     assert published.manifest.bundle_digest != champion
+
+
+@pytest.mark.parametrize("compare_with", ["none", "challenger"])
+def test_a_champion_is_deposed_only_by_who_was_compared_with_it(
+    store: ObjectStore, tracking: Tracking, compare_with: Compared
+) -> None:
+    """A weak candidate that passes alone, or against a weaker challenger, does not take over.
+
+    Nothing is written, not even the challenger's alias, which would have moved first.
+    """
+    model = f"deposed-{compare_with}"
+    champion = _crown(store, model)
+    weaker = publish_bundle(store, bundle_files(_graph(other=0.5)), model, "tiny").bundle_digest
+    move_alias(store, "models", model, "challenger", weaker, expected=None)
+    policy = publish_policy(store, model, Policy(thresholds=THRESHOLDS))
+    move_alias(store, "policies", model, "challenger", policy, expected=None)
+    weak = Case(lambda: _graph(other=1.6), None)
+    candidate = leave_candidate(store, weak.graph(), weak.rows, model=model)
+    assert not _evaluate(store, weak, candidate.run_id).evaluation.passed
+    assert _evaluate(store, weak, candidate.run_id, compare_with).evaluation.passed
+    before = set(store.keys(f"models/{model}/"))
+    with pytest.raises(Conflict, match=champion) as refused:
+        publish(PublishConfig(run_id=candidate.run_id), store, tracking)
+    assert refused.value.hint == "evaluate it with compare_with champion"
+    assert set(store.keys(f"models/{model}/")) == before
+    assert alias_digest(store, "models", model, "champion") == champion
+    assert alias_digest(store, "models", model, "challenger") == weaker
 
 
 def test_every_check_that_can_fail_is_failed_by_somebody() -> None:

@@ -138,7 +138,8 @@ def _champion(
         raise InvalidSetting(
             "compare_with",
             f"the {alias} {digest} reads other features than the candidate",
-            hint="set compare_with to none to judge the candidate by itself",
+            hint="compare_with none judges the candidate by itself; publication then moves the "
+            "challenger alone, never a champion that it was not compared with",
         )
     in_force = paired_policy(store, model, alias, digest)
     own = None if in_force is None else load_policy(store, model, in_force)

@@ -48,7 +48,8 @@ class EvaluateConfig(BaseModel):
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     """The candidate's run."""
     compare_with: Literal["champion", "challenger", "none"] = "champion"
-    """The alias to compare with; ``none`` judges the candidate by itself."""
+    """The alias to compare with; ``none`` judges the candidate by itself, which publishes a first
+    champion or a challenger, and never in the place of a champion."""
     policy: PolicyDraft = PolicyDraft()
     card_precision_k: Annotated[int, Field(ge=1)] = 100
     latency_samples: Annotated[int, Field(ge=0, le=100_000)] = 2000

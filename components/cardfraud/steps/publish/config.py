@@ -18,4 +18,5 @@ class PublishConfig(BaseModel):
         "challenger",
         "champion",
     )
-    """Moved in this order, the bundle's and the policy's alike."""
+    """Moved in this order, the bundle's and the policy's alike; a champion that there is already
+    only by a candidate that was compared with it."""

@@ -11,6 +11,7 @@ from cardfraud.adapters.bundles import publish_bundle, publish_policy
 from cardfraud.adapters.candidates import candidate_key, read_candidate, read_candidate_file
 from cardfraud.adapters.documents import parse
 from cardfraud.adapters.pointers import alias_digest, move_alias
+from cardfraud.contracts import keys
 from cardfraud.contracts.bundle import (
     CARD_FILE,
     LINEAGE_FILE,
@@ -18,13 +19,14 @@ from cardfraud.contracts.bundle import (
     MODEL_FILE,
     SIGNATURE_FILE,
     Manifest,
+    make_manifest,
 )
 from cardfraud.contracts.candidate import Candidate
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluation
 from cardfraud.contracts.policy import Policy
 from cardfraud.contracts.tracks import Alias
-from cardfraud.errors import DataRejected, IntegrityError, NotFound
+from cardfraud.errors import Conflict, DataRejected, IntegrityError, NotFound
 from cardfraud.steps.publish.config import PublishConfig
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ class PublishResult(BaseModel):
 def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> PublishResult:
     """Publish the bundle and the policy of a candidate, move the aliases, mirror them in MLflow.
 
+    A champion is moved by a candidate that was compared with it, with the very bundle that the
+    alias names now; without a champion there is nothing to compare with.
+
     The one write of a bundle's alias decides: it says which policy comes with the bundle, so that
     a publication that is interrupted anywhere leaves the earlier pair or the new one, never half of
     each. Running it again completes it.
@@ -58,7 +63,8 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
         DataRejected: the candidate did not pass; says which checks failed.
         NotFound: there is no such candidate, or it was not evaluated.
         IntegrityError: a file is not the one that was trained or judged.
-        Conflict: the champion is no longer the one that the candidate was compared with.
+        Conflict: the candidate was not compared with the present champion, or the alias that it
+            was compared with has moved since; found out before anything is published.
         Unavailable: the object store or MLflow does not answer, or the object store ignores the
             conditions of writes; found out before anything is published.
     """
@@ -68,6 +74,9 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
     evaluation = _passed(store, candidate)
     files = _files(store, candidate, evaluation)
     policy = parse(Policy, _judged(store, evaluation, POLICY_FILE), POLICY_FILE)
+    planned = make_manifest(candidate.model, candidate.algorithm, files)
+    for alias in config.aliases:
+        _expected(store, planned, alias, evaluation)
     manifest = publish_bundle(store, files, candidate.model, candidate.algorithm)
     policy_digest = publish_policy(store, candidate.model, policy)
     moved = [_move(store, manifest, policy_digest, alias, evaluation) for alias in config.aliases]
@@ -120,16 +129,37 @@ def _judged(store: ObjectStore, evaluation: Evaluation, file: str) -> bytes:
     return content
 
 
+def _expected(
+    store: ObjectStore, manifest: Manifest, alias: str, evaluation: Evaluation
+) -> str | None:
+    """Return what an alias must still name when it is moved.
+
+    Raises:
+        Conflict: the evaluation does not say that the candidate may take its place.
+    """
+    seen = alias_digest(store, "models", manifest.name, alias)
+    if seen == manifest.bundle_digest:
+        return seen
+    deposes = alias == "champion" and seen is not None
+    if not deposes and alias != evaluation.compared_with:
+        return seen
+    compared = evaluation.compared_bundle
+    if seen != compared:
+        raise Conflict(
+            keys.bundle_alias(manifest.name, alias),
+            f"it names {seen or 'nothing'}, the candidate was compared with "
+            f"{compared or 'nothing'}",
+            hint=f"evaluate it with compare_with {alias}",
+        )
+    return compared
+
+
 def _move(
     store: ObjectStore, manifest: Manifest, policy: str, alias: str, evaluation: Evaluation
 ) -> Alias:
-    """Move both aliases; the one that was compared with must still name the same bundle."""
+    """Move both aliases; where it counts, the bundle's still names what was compared with."""
     model, bundle = manifest.name, manifest.bundle_digest
-    seen = alias_digest(store, "models", model, alias)
-    if seen == bundle or alias != evaluation.compared_with:
-        expected = seen
-    else:
-        expected = evaluation.compared_bundle
+    expected = _expected(store, manifest, alias, evaluation)
     moved = move_alias(store, "models", model, alias, bundle, expected=expected, paired_with=policy)
     seen = alias_digest(store, "policies", model, alias)
     move_alias(store, "policies", model, alias, policy, expected=seen, paired_with=bundle)
