@@ -99,7 +99,7 @@ class Server(ModelServer):  # type: ignore[misc]  # kserve is untyped
             self.model_repository_extension,
             settings.http_port,
             grace_period=self.grace_period,
-            timeout_keep_alive=self.timeout_keep_alive,
+            timeout_keep_alive=settings.idle_timeout_s,
             host=settings.host,
             access_log=settings.access_log,
             body_timeout_s=settings.body_timeout_s,

@@ -44,8 +44,15 @@ class ServerSettings(BaseSettings):
         Seconds, Field(description="Seconds that requests in flight get after SIGTERM.")
     ] = 10.0
     body_timeout_s: Annotated[
-        Seconds, Field(description="Seconds in which the whole of a request must have come.")
+        Seconds,
+        Field(
+            description="Seconds for the head of a request, for its body, for what is left of a "
+            "body after its answer, and for a client to take its answer."
+        ),
     ] = 10.0
+    idle_timeout_s: Annotated[
+        Seconds, Field(description="Seconds that a connection stays open without a request.")
+    ] = 65.0
     cache_dir: Annotated[
         Path | None,
         Field(description="Folder of verified copies, for a start without the object store."),

@@ -50,11 +50,10 @@ class Serving:
 
 @pytest.fixture(scope="package")
 def impatient(serving: Serving) -> Iterator[Address]:
-    """A predictor that waits half a second for the body of a request."""
+    """A predictor that waits half a second for a request, and one for another request."""
     address = Address()
-    part = servers.predictor(
-        address, serving.storage, serving.bundle, name="impatient", body_timeout_s="0.5"
-    )
+    limits = {"body_timeout_s": "0.5", "idle_timeout_s": "1"}
+    part = servers.predictor(address, serving.storage, serving.bundle, name="impatient", **limits)
     serving.supervisor.run(part)
     yield address
     serving.supervisor.stop("impatient")

@@ -2,14 +2,16 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from cardfraud.features.definitions import FEATURE_NAMES
-from tests.cardfraud_inference.clients import PREDICT, instance
+from tests.cardfraud_inference.clients import PREDICT, instance, metric
 from tests.cardfraud_inference.conftest import Serving
+from tests.cardfraud_inference.waiting import until
 from tests.support.servers import Address
 
 OFFERS = {
@@ -99,3 +101,89 @@ def test_nobody_is_connected_through(serving: Serving) -> None:
         answer = b"".join(iter(lambda: connection.recv(4_096), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def ended(connection: socket.socket, piece: bytes = b"") -> bytes:
+    """Send a piece ten times a second until the server ends the connection; return what it said.
+
+    Without a piece, only wait.
+    """
+    said = b""
+    connection.settimeout(0.1)
+    for _ in range(150):  # 15 s if nobody ends it
+        try:
+            part = connection.recv(65_536)
+        except TimeoutError:
+            with suppress(ConnectionError):
+                connection.sendall(piece)
+            continue
+        except ConnectionError:
+            return said
+        if not part:
+            return said
+        said += part
+    pytest.fail(f"the connection is still open after {said[:100]!r}")
+
+
+LONG = "HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n"
+HELD: dict[str, tuple[bytes, bytes, bytes]] = {
+    "nothing": (b"", b"", b""),
+    "blank lines": (b"\r\n", b"", b""),
+    "half a request line": (b"POST /predict HT", b"", b" 408 "),
+    "half a header": (b"POST /predict HTTP/1.1\r\nX-A: ", b"a", b" 408 "),
+    "header after header": (b"GET /health HTTP/1.1\r\n", b"a:b\r\n", b" 408 "),
+    "too long a body": (b"POST /predict " + LONG.format(2_000_000_000).encode(), b"z", b" 413 "),
+    "a method that is not": (b"PUT /predict " + LONG.format(1_000).encode(), b"z", b" 405 "),
+    "a body of no use": (b"GET /health " + LONG.format(1_000).encode(), b"z", b" 200 "),
+    "no path": (b"GET /nope " + LONG.format(1_000).encode(), b"", b" 404 "),
+    "half of a second request": (b"GET /health HTTP/1.1\r\n\r\nGET /hea", b"", b" 200 "),
+    "no second request": (b"GET /health HTTP/1.1\r\n\r\n", b"", b" 200 "),
+    "the end of a body of no use": (b"GET /health " + LONG.format(2).encode(), b"zz", b" 200 "),
+}
+"""What a client sends at once, what it sends again and again, and the status that it is told."""
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_no_client_holds_a_connection(impatient: Address, case: str) -> None:
+    """Whatever it leaves out or drips, before a request or after an answer, it is ended."""
+    first, piece, status = HELD[case]
+    with connected(impatient) as connection:
+        connection.sendall(first)
+        if case.startswith("the end"):
+            assert one_answer(connection)[0] == 200
+            connection.sendall(piece)
+            assert ended(connection) == b""
+            return
+        said = ended(connection, piece)
+    assert said.startswith(b"HTTP/1.1" + status if status else b"")
+    assert bool(said) == bool(status)
+    if status == b" 408 ":
+        assert json.loads(said.partition(b"\r\n\r\n")[2])["request_id"]
+
+
+def test_who_does_not_read_is_hung_up_on(impatient: Address) -> None:
+    """Answers that nobody takes are not kept: the connection is broken off, and counted."""
+    unread = 'cardfraud_connections_ended_total{reason="unread"}'
+    before = metric(impatient, unread)
+    asked = memoryview(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.connect(("127.0.0.1", impatient.http))
+        connection.setblocking(False)
+
+        def counted() -> bool:
+            nonlocal asked
+            with suppress(BlockingIOError, ConnectionError):
+                asked = asked[connection.send(asked) :]
+            return metric(impatient, unread) == before + 1
+
+        until(counted)
+    assert metric(impatient, 'cardfraud_requests_total{protocol="other",status="200"}') < 9_000
+
+
+def test_who_reads_late_loses_nothing(impatient: Address) -> None:
+    """An answer that waits in the network is read after longer than the limit."""
+    with connected(impatient) as connection:
+        connection.sendall(request(PREDICT, good_body("predictor")))
+        time.sleep(0.8)
+        assert one_answer(connection)[0] == 200

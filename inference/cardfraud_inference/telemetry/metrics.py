@@ -34,6 +34,12 @@ REQUESTS: Final = Counter(
     "Requests by protocol (v1, v2, plain, grpc, other) and HTTP or gRPC status.",
     ["protocol", "status"],
 )
+CONNECTIONS_ENDED: Final = Counter(
+    "cardfraud_connections_ended_total",
+    "REST connections that were ended on a client: unread (it did not take its answer in time), "
+    "body (after the answer, the rest of the body did not come).",
+    ["reason"],
+)
 INSTANCES: Final = Counter(
     "cardfraud_instances_total",
     "Instances that were answered, repeated ones too; at a predictor, rows that were scored, those "

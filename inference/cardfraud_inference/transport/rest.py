@@ -6,6 +6,7 @@ who reaches the port take the model away.
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -45,7 +46,7 @@ class RestServer(RESTServer):  # type: ignore[misc]  # kserve is untyped
         super().__init__(*arguments, **options)
         self.config.host = host
         self.config.access_log = False
-        self.config.http = BoundedHttp
+        self.config.http = partial(BoundedHttp, limit_s=body_timeout_s)
         self.config.ws = "none"  # nothing here speaks WebSocket
         self._faces = Faces(self.dataplane)
         self._around: dict[str, Any] = {
