@@ -9,11 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from cardfraud.adapters.bundles import publish_bundle, publish_policy
+from cardfraud.adapters.candidates import candidate_key
+from cardfraud.adapters.documents import encode
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
+from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.policy import Decision, GateLimits, Policy, Rule, Thresholds
-from cardfraud.errors import Conflict, DataRejected
+from cardfraud.errors import Conflict, DataRejected, InvalidSetting
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
 from cardfraud.steps.evaluate.step import EvaluateResult
@@ -230,6 +233,29 @@ def test_a_champion_is_deposed_only_by_who_was_compared_with_it(
     assert set(store.keys(f"models/{model}/")) == before
     assert alias_digest(store, "models", model, "champion") == champion
     assert alias_digest(store, "models", model, "challenger") == weaker
+
+
+def test_a_rule_over_no_value_is_refused_at_evaluation_and_at_publication(
+    store: ObjectStore, tracking: Tracking
+) -> None:
+    """A server would not start with it; a policy that was judged before it was known is refused.
+
+    A shadow rule is evaluated in service, too, so it must be over something as well.
+    """
+    ghost = (_everything(field="no_such_value", mode="shadow"),)
+    case = Case(_better, None, rules=ghost)
+    candidate = leave_candidate(store, case.graph(), case.rows, model="ghost")
+    with pytest.raises(InvalidSetting, match=r"rule all.*no_such_value"):
+        _evaluate(store, case, candidate.run_id)
+    judged = _evaluate(store, replace(case, rules=()), candidate.run_id)
+    policy = judged.policy.model_copy(update={"rules": ghost}).encode()
+    store.put(candidate_key(candidate.run_id, "policy.json"), policy)
+    files = {**judged.evaluation.files, "policy.json": sha256_hex(policy)}
+    forged = judged.evaluation.model_copy(update={"files": files})
+    store.put(candidate_key(candidate.run_id, "evaluation.json"), encode(forged))
+    with pytest.raises(InvalidSetting, match=r"rule all.*no_such_value"):
+        publish(PublishConfig(run_id=candidate.run_id), store, tracking)
+    assert list(store.keys("models/ghost/")) == []
 
 
 def test_every_check_that_can_fail_is_failed_by_somebody() -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from cardfraud.adapters.bundles import load_bundle, load_policy
+from cardfraud.adapters.bundles import Bundle, load_bundle, load_policy
 from cardfraud.adapters.pointers import paired_policy, read_alias, update_tracks
 from cardfraud.contracts import keys
 from cardfraud.contracts.tracks import WHOLE, Track, Tracks
-from cardfraud.errors import Conflict, NotFound
+from cardfraud.errors import Conflict, IntegrityError, NotFound
+from cardfraud.features.definitions import FEATURE_NAMES, feature_set_digest
+from cardfraud.scoring.decision import check_rules
 from cardfraud.steps.deploy.config import DeployConfig
 
 if TYPE_CHECKING:
@@ -38,15 +40,17 @@ def run(config: DeployConfig, store: ObjectStore) -> DeployResult:
     Raises:
         NotFound: the alias is not set, it names no policy for the bundle, or the bundle or policy
             does not exist.
-        IntegrityError: the bundle or the policy is damaged.
+        IntegrityError: the bundle or the policy is damaged, or the bundle was trained on other
+            features than servers of this version compute.
+        InvalidSetting: a rule of the policy reads a value that no request has.
         Conflict: a canary has traffic, or others kept writing the tracks first.
         Unavailable: the object store does not answer, or ignores the conditions of writes.
     """
     store.check_conditional_writes()
     bundle = config.bundle or read_alias(store, "models", config.model, config.alias).digest
     policy = config.policy or _policy_of(store, config, bundle)
-    load_bundle(store, config.model, bundle)
-    load_policy(store, config.model, policy)
+    _check_feature_set(load_bundle(store, config.model, bundle))
+    check_rules(load_policy(store, config.model, policy), FEATURE_NAMES)
 
     def change(tracks: Tracks | None) -> Tracks:
         others = dict(tracks.tracks) if tracks else {}
@@ -63,6 +67,17 @@ def run(config: DeployConfig, store: ObjectStore) -> DeployResult:
     written = update_tracks(store, config.model, change)
     _log.info("deployed", bundle=bundle, policy=policy)
     return DeployResult(tracks=written)
+
+
+def _check_feature_set(bundle: Bundle) -> None:
+    trained_on, computed = bundle.signature.feature_set_digest, feature_set_digest()
+    if trained_on != computed:
+        raise IntegrityError(
+            "signature.json: feature_set_digest",
+            computed,
+            trained_on,
+            hint="the bundle was trained on other features than its servers would compute",
+        )
 
 
 def _policy_of(store: ObjectStore, config: DeployConfig, bundle: str) -> str:

@@ -16,6 +16,8 @@ from cardfraud.contracts.policy import Policy
 from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.operating_point import choose_thresholds
+from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.scoring.decision import check_rules
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
 from cardfraud.steps.evaluate.figures import held_out
@@ -73,9 +75,11 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
 
     Raises:
         IntegrityError: a file of the candidate or of the champion is not what was written.
-        InvalidSetting: the champion reads other features, so that the rows fit only one of both.
+        InvalidSetting: the champion reads other features, so that the rows fit only one of both; or
+            a rule, of the draft or of the champion, reads a value that no request has.
     """
     policy = _policy(config.policy, _frame(store, candidate, VALIDATION_FILE))
+    check_rules(policy, FEATURE_NAMES)
     model = read_candidate_file(store, candidate, MODEL_FILE)
     signature = parse(
         Signature, read_candidate_file(store, candidate, SIGNATURE_FILE), SIGNATURE_FILE
@@ -87,6 +91,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
     if named is not None:
         digest, other, own = named
         acts_by = policy if own is None else own
+        check_rules(acts_by, FEATURE_NAMES)
         champion = Champion(
             digest,
             None if own is None else own.digest,

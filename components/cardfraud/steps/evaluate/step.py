@@ -54,7 +54,8 @@ def run(config: EvaluateConfig, store: ObjectStore) -> EvaluateResult:
     Raises:
         NotFound: there is no such candidate.
         IntegrityError: a file of the candidate or of the champion is not what was written.
-        InvalidSetting: the champion reads other features, so that the rows fit only one of both.
+        InvalidSetting: the champion reads other features, so that the rows fit only one of both; or
+            a rule reads a value that no request has.
     """
     candidate = read_candidate(store, config.run_id)
     lineage = read_candidate_file(store, candidate, LINEAGE_FILE)

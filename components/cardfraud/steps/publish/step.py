@@ -27,6 +27,8 @@ from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluat
 from cardfraud.contracts.policy import Policy
 from cardfraud.contracts.tracks import Alias
 from cardfraud.errors import Conflict, DataRejected, IntegrityError, NotFound
+from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.scoring.decision import check_rules
 from cardfraud.steps.publish.config import PublishConfig
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
         IntegrityError: a file is not the one that was trained or judged.
         Conflict: the candidate was not compared with the present champion, or the alias that it
             was compared with has moved since; found out before anything is published.
+        InvalidSetting: a rule of the policy reads a value that no request has.
         Unavailable: the object store or MLflow does not answer, or the object store ignores the
             conditions of writes; found out before anything is published.
     """
@@ -74,6 +77,7 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
     evaluation = _passed(store, candidate)
     files = _files(store, candidate, evaluation)
     policy = parse(Policy, _judged(store, evaluation, POLICY_FILE), POLICY_FILE)
+    check_rules(policy, FEATURE_NAMES)
     planned = make_manifest(candidate.model, candidate.algorithm, files)
     for alias in config.aliases:
         _expected(store, planned, alias, evaluation)

@@ -8,13 +8,19 @@ from cardfraud.adapters.bundles import publish_bundle, publish_policy
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import move_alias, read_tracks, write_tracks
 from cardfraud.contracts import keys
-from cardfraud.contracts.policy import Policy, Thresholds
+from cardfraud.contracts.policy import Decision, Policy, Rule, Thresholds
 from cardfraud.contracts.tracks import Track, Tracks
-from cardfraud.errors import Conflict, IntegrityError, NotFound, Unavailable
+from cardfraud.errors import (
+    Conflict,
+    IntegrityError,
+    InvalidSetting,
+    NotFound,
+    Unavailable,
+)
 from cardfraud.steps.deploy.config import DeployConfig
 from cardfraud.steps.deploy.step import run
 from cardfraud_pipelines.local import Endpoints
-from tests.support.bundles import bundle_files
+from tests.support.bundles import bundle_files, signature
 from tests.support.stores import careless, object_store
 
 
@@ -102,6 +108,37 @@ def test_a_damaged_bundle_is_not_deployed(store: ObjectStore, published: tuple[s
     store.put(keys.bundle_prefix("fraud", published[0]) + "model.onnx", b"graps")
     with pytest.raises(IntegrityError, match=r"model\.onnx"):
         run(DeployConfig(), store)
+    assert list(store.keys("tracks/")) == []
+
+
+def test_a_policy_with_a_rule_over_no_value_is_not_deployed(
+    store: ObjectStore, published: tuple[str, str]
+) -> None:
+    """Servers would refuse to start with it."""
+    rule = Rule(
+        name="ghost",
+        field="no_such_value",
+        op="ge",
+        value=0,
+        decision=Decision.REVIEW,
+        reason="it is there",
+    )
+    policy = Policy(thresholds=Thresholds(review=0.2, decline=0.9), rules=(rule,))
+    digest = publish_policy(store, "fraud", policy)
+    with pytest.raises(InvalidSetting, match=r"rule ghost.*no_such_value"):
+        run(DeployConfig(policy=digest), store)
+    assert list(store.keys("tracks/")) == []
+
+
+def test_a_bundle_on_other_features_is_not_deployed(
+    store: ObjectStore, published: tuple[str, str]
+) -> None:
+    """Its servers would refuse to start: they compute other features."""
+    other = signature().model_copy(update={"feature_set_digest": "another"})
+    files = bundle_files() | {"signature.json": other.model_dump_json().encode()}
+    digest = publish_bundle(store, files, "fraud", "x").bundle_digest
+    with pytest.raises(IntegrityError, match=r"feature_set_digest.*another"):
+        run(DeployConfig(bundle=digest, policy=published[1]), store)
     assert list(store.keys("tracks/")) == []
 
 
