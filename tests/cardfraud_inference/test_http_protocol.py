@@ -187,3 +187,60 @@ def test_who_reads_late_loses_nothing(impatient: Address) -> None:
         connection.sendall(request(PREDICT, good_body("predictor")))
         time.sleep(0.8)
         assert one_answer(connection)[0] == 200
+
+
+CHUNKED = b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /health HTTP/1.1\r\nX-A: " + "a" * 60_000, b"200"),
+        ("GET /health HTTP/1.1\r\nX-A: " + "a" * 66_000, b"431"),
+        ("GET /health HTTP/1.1\r\nUpgrade: b\r\nConnection: upgrade\r\nX: " + "a" * 66_000, b"431"),
+        ("GET /health HTTP/1.1" + "\r\nX-A: b" * 9_000, b"431"),
+        ("GET /health?a=" + "b" * 66_000 + " HTTP/1.1", b"431"),
+    ],
+    ids=["as large as may be", "one header", "one with an offer", "many headers", "the path"],
+)
+def test_a_head_may_be_64_kib(serving: Serving, head: str, status: bytes) -> None:
+    """A larger one is refused with a body of ours, and the connection closed."""
+    with connected(serving.transformer) as connection:
+        connection.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n")
+        said = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert said.split()[1] == status
+    assert status == b"200" or json.loads(said.partition(b"\r\n\r\n")[2])["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"POST /predict HTTP/1.1\r\nX-A: ", b"a"),
+        (b"POST /predict HTTP/1.1\r\n", b"X-A: b\r\n"),
+        (b"GET /", b"a"),
+        (b"", b"\r\n"),
+        (CHUNKED + b"1;", b"a"),
+        (CHUNKED + b"1\r\n{\r\n0\r\nX-A: ", b"a"),
+    ],
+    ids=["a header", "headers", "a path", "blank lines", "a chunk's extension", "a trailer"],
+)
+def test_nothing_without_an_end_is_read(serving: Serving, first: bytes, more: bytes) -> None:
+    """What is no body is cut off long before it could fill the memory or hold others up."""
+    refused = 'cardfraud_requests_total{protocol="other",status="431"}'
+    before = metric(serving.transformer, refused)
+    flood = first + more * (20_000_000 // len(more))
+    with connected(serving.transformer) as connection, pytest.raises(ConnectionError):
+        connection.sendall(flood)
+    assert metric(serving.transformer, refused) == before + 1
+
+
+def test_the_limit_of_a_head_is_not_one_of_its_body(serving: Serving) -> None:
+    """Large bodies, bodies of tiny chunks, and requests right behind them are answered."""
+    body = good_body("transformer").ljust(200_000)
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    with connected(serving.transformer) as connection:
+        connection.sendall(request(PREDICT, body) * 3)
+        assert [one_answer(connection)[0] for _ in range(3)] == [200] * 3
+        connection.sendall(CHUNKED.replace(b"/predict", PREDICT.encode()) + chunks)
+        connection.sendall(request(PREDICT, body))
+        assert [one_answer(connection)[0] for _ in range(2)] == [200] * 2

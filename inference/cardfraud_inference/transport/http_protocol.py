@@ -7,6 +7,10 @@ such a request, so that its head is read again without the offer.
 uvicorn limits the time between two requests only, and each byte ends that limit. Here a connection
 without a request, the head of a request, what is left of a body after its answer, and an answer
 that nobody reads have one each; the limit of the body itself is the envelope's.
+
+Nor does it limit the bytes of a head, which httptools puts together piece by piece in time that
+grows with their square. The same goes for what may stand beside a body: extensions of its chunks,
+and trailers.
 """
 
 from __future__ import annotations
@@ -25,8 +29,16 @@ from cardfraud_inference.transport.faces import JSON
 from cardfraud_inference.transport.faults import Fault
 from cardfraud_inference.transport.request import REQUEST_ID, begin
 
+MAX_HEAD_BYTES: Final = 65_536
+"""Of the target, and of names and values with four bytes for each header."""
+
 _OFFER: Final = b"upgrade"
 _MALFORMED: Final = "this is not HTTP/1.1"
+_TOO_LARGE: Final = f"the head is too large, at most {MAX_HEAD_BYTES} bytes are allowed"
+
+
+class _HeadTooLargeError(Exception):
+    """Goes through the parser, which makes it the context of an error of its own."""
 
 
 class _At(Enum):
@@ -37,12 +49,22 @@ class _At(Enum):
     BODY = auto()
 
 
+# What follows runs several times a request; reaching through the class, or for super(), costs more
+# than what is done.
+_BETWEEN, _HEAD, _BODY = _At
+_Http = HttpToolsProtocol
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection of a client."""
 
     _again: list[bytes] | None = None
     """Head of the request that makes an offer, without it."""
-    _at = _At.BETWEEN
+    _at = _BETWEEN
+    _piece = 0
+    """Bytes that came last."""
+    _idle = 0
+    """Bytes since the last end of a head, end of a body, or part of a body."""
     _limit: asyncio.TimerHandle | None = None
     """Ends the connection if a head, or the rest of a body, does not come."""
     _unread: asyncio.TimerHandle | None = None
@@ -67,34 +89,47 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes as they come."""
         self._unset_keepalive_if_required()
-        rest = memoryview(data)
+        self._piece = len(data)
+        self._idle += self._piece
+        rest: bytes | memoryview = data
         try:
             while True:
                 try:
                     self.parser.feed_data(rest)
                     break
                 except httptools.HttpParserUpgrade as offer:
-                    rest = rest[offer.args[0] :]
+                    rest = memoryview(rest)[offer.args[0] :]
                     self._begin_again()
-        except httptools.HttpParserError:
-            self._refuse(HTTPStatus.BAD_REQUEST, _MALFORMED)
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, _HeadTooLargeError):
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _TOO_LARGE)
+            else:
+                self._refuse(HTTPStatus.BAD_REQUEST, _MALFORMED)
             return
-        if self._at is _At.HEAD:
+        if self._idle > MAX_HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _TOO_LARGE)
+        elif self._at is _HEAD:
             self._set_limit()
-        elif self._at is _At.BETWEEN and self._answered():  # blank lines, or the end of a body
+        elif self._at is _BETWEEN and self._answered():  # blank lines, or the end of a body
             self._wait_for_a_request()
 
     def on_message_begin(self) -> None:
         """Note the first byte of a request."""
-        self._at = _At.HEAD
-        super().on_message_begin()
+        self._at = _HEAD
+        _Http.on_message_begin(self)
 
     def on_headers_complete(self) -> None:
         """Answer the request, unless it makes an offer and is to be read again without it."""
+        if self._idle > MAX_HEAD_BYTES or self._piece > MAX_HEAD_BYTES:  # or they are of a body
+            sizes = (len(name) + len(value) + 4 for name, value in self.headers)
+            if len(self.url) + sum(sizes) > MAX_HEAD_BYTES:
+                raise _HeadTooLargeError
+        self._idle = 0
         if not self.parser.should_upgrade():
-            self._at = _At.BODY
-            self._lift_limit()
-            super().on_headers_complete()
+            self._at = _BODY
+            if self._limit is not None:
+                self._lift_limit()
+            _Http.on_headers_complete(self)
             return
         version = self.parser.get_http_version().encode()
         again = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
@@ -103,19 +138,26 @@ class BoundedHttp(HttpToolsProtocol):
                 again += (name, b": ", value, b"\r\n")
         self._again = [*again, b"\r\n"]
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._idle = 0
+        _Http.on_body(self, body)
+
     def on_message_complete(self) -> None:
         """Note the end of the body; a head that is read again has none yet."""
+        self._idle = 0
         if self._again is None:
-            self._at = _At.BETWEEN
-            self._lift_limit()
-            super().on_message_complete()
+            self._at = _BETWEEN
+            if self._limit is not None:
+                self._lift_limit()
+            _Http.on_message_complete(self)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or not too long for the rest of a body that nobody needs."""
-        super().on_response_complete()
+        _Http.on_response_complete(self)
         if self.transport.is_closing():
             self._end()
-        elif self._at is _At.BODY and self._answered():
+        elif self._at is _BODY and self._answered():
             self._set_limit()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -178,7 +220,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._limit = None
         if not self._answered():  # the client waits for us, too, and we may not have read on
             self._set_limit()
-        elif self._at is _At.HEAD:
+        elif self._at is _HEAD:
             late = f"the head did not come within {self._limit_s:g} s"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, late)
         else:
@@ -197,7 +239,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         """End the connection, and say why where no answer is owed to an earlier request."""
         metrics.count_request("other", str(status.value))
-        if self._answered() if self._at is not _At.BODY else self._unanswered_alone():
+        if self._answered() if self._at is not _BODY else self._unanswered_alone():
             request_id = begin({}).request_id
             content = orjson.dumps(Fault(status, message).body(request_id))
             self.transport.write(
