@@ -112,9 +112,9 @@ def parse_instances(payload: object) -> list[Transaction]:
     if not isinstance(payload, dict) or not isinstance(payload.get("instances"), list):
         message = 'the body must be {"instances": [...]}'
         raise InvalidInput(message)
-    unknown = sorted(str(key) for key in payload if key != "instances")
-    if unknown:
-        message = f"unknown key {unknown[0]!r} beside instances"
+    if len(payload) > 1:
+        unknown = min(str(key) for key in payload if key != "instances")
+        message = f"unknown key {unknown!r} beside instances"
         raise InvalidInput(message)
     instances = payload["instances"]
     if not instances:

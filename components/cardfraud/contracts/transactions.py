@@ -7,6 +7,7 @@ whole tables in the validate step, which builds its frame checks from the consta
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
@@ -143,6 +144,10 @@ class Transaction(BaseModel):
         return to_microseconds(self.event_time)
 
 
+TRANSACTION_FIELDS: Final = frozenset(Transaction.model_fields)
+_UNKNOWN_TOLD: Final = 10
+
+
 def to_microseconds(moment: datetime) -> int:
     """Return whole microseconds since 1970-01-01 UTC of an aware ``moment``, without rounding."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
@@ -174,10 +179,15 @@ def transaction_faults(record: object, *, index: int = 0) -> Transaction | list[
         return [InvalidField("event_time", "needs an offset, such as Z or +02:00", index=index)]
     if isinstance(when, datetime) and when.tzinfo is None:
         return [InvalidField("event_time", "needs a time zone", index=index)]
+    unknown: list[InvalidField] = []
+    if len(record) > len(TRANSACTION_FIELDS):
+        names = [name for name in record if name not in TRANSACTION_FIELDS]
+        unknown = unknown_fields(names, "there is no such field", index=index)
+        record = {name: record[name] for name in TRANSACTION_FIELDS if name in record}
     try:
-        return Transaction.model_validate(record)
+        transaction = Transaction.model_validate(record)
     except ValidationError as error:
-        return [
+        return unknown + [
             InvalidField(
                 ".".join(str(part) for part in fault["loc"]),
                 fault["msg"].removeprefix("Value error, "),
@@ -185,3 +195,21 @@ def transaction_faults(record: object, *, index: int = 0) -> Transaction | list[
             )
             for fault in error.errors(include_input=False, include_url=False)
         ]
+    return unknown or transaction
+
+
+def unknown_fields(names: Sequence[str], reason: str, *, index: int = 0) -> list[InvalidField]:
+    """Return the faults of fields that mean nothing, however many a sender makes up.
+
+    Args:
+        names: of the fields.
+        reason: for each of them.
+        index: position of the record in its batch.
+
+    Returns:
+        One fault for each of the first ten, and one without a name that tells how many more.
+    """
+    faults = [InvalidField(str(name), reason, index=index) for name in names[:_UNKNOWN_TOLD]]
+    if more := len(names) - len(faults):
+        faults.append(InvalidField("", f"{more} more fields: {reason}", index=index))
+    return faults

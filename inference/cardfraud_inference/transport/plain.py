@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cardfraud.contracts.bundle import InputColumn
 from cardfraud.contracts.scoring import InvalidInstances
+from cardfraud.contracts.transactions import unknown_fields
 from cardfraud.errors import InvalidField, InvalidInput
 
 THRESHOLD: Final = 0.5
@@ -80,9 +81,8 @@ def read_row(payload: Any, inputs: Sequence[InputColumn]) -> NDArray[np.float32]
     if not isinstance(features, dict) or len(payload) != 1:
         raise InvalidInput('the body must be {"features": {name: number or null, ...}}')
     known = {column.name for column in inputs}
-    faults = [
-        InvalidField(name, "there is no such input") for name in features if name not in known
-    ]
+    unknown = [name for name in features if name not in known]
+    faults = unknown_fields(unknown, "there is no such input")
     row: list[float] = []
     for column in inputs:
         value = features.get(column.name, ...)

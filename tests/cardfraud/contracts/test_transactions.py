@@ -127,6 +127,19 @@ def test_every_fault_is_told() -> None:
     assert {fault.field for fault in faults} == {"amount", "user_id", "merchant_id"}
 
 
+@pytest.mark.parametrize("many", [8, 11, 80_000])
+def test_any_number_of_unknown_fields_is_told_in_a_few_faults(many: int) -> None:
+    """The first ten by name, how many more there are, and what is wrong with the known fields."""
+    unknown = {f"k{number}": number for number in range(many)}
+    faults = transaction_faults(unknown | record(amount=-1))
+    assert not isinstance(faults, Transaction)
+    told = {fault.field: fault.reason for fault in faults}
+    assert len(told) == len(faults) <= 12
+    assert set(told) - {"", "amount"} == set(list(unknown)[:10])
+    assert told.get("", "0 ").split()[0] == str(max(0, many - 10))
+    assert "amount" in told
+
+
 def test_the_value_is_never_repeated() -> None:
     """A refused card number stands neither in the message nor in the reason."""
     number = "4111111111111111"
