@@ -112,6 +112,7 @@ def _gradient_boosting(
         "min_data_in_leaf": parameters.min_samples_leaf,
         "feature_fraction": parameters.feature_share,
         "lambda_l2": parameters.l2,
+        "min_gain_to_split": parameters.min_split_gain,
         "max_bin": parameters.max_bins,
         # Bins are laid out from all rows up to this number, not from a sample of 200,000.
         "bin_construct_sample_cnt": _ROWS_FOR_BINS,

@@ -46,6 +46,10 @@ class GradientBoostingParameters(EstimatorParameters):
     feature_share: float = Field(default=0.7, gt=0, le=1)
     """Share of the features that each tree may use."""
     l2: float = Field(default=5.0, ge=0)
+    min_split_gain: float = Field(default=0.0, ge=0)
+    """A split must lower the loss by this much. Where frauds are few and nothing tells them apart,
+    the best of many thresholds gains several units by chance, and such splits disorder the rows
+    that the model knows least of. It depends on how many rows there are; small tables need less."""
     max_bins: int = Field(default=4095, ge=2, le=65_535)
     """Bins of each feature. Fraud shares of merchants are 0 in nearly every row, and bins hold
     equally many rows: the usual 255 leave a handful for all shares above 0."""
