@@ -38,6 +38,15 @@ class Estimates(Result):
     cost_per_thousand: Interval | None
 
 
+class PricedChange(Result):
+    """What the candidate's decisions cost by one cost matrix."""
+
+    candidate: Interval | None
+    """On a thousand transactions."""
+    change: Interval | None
+    """Over the cost of the champion's decisions, minus 1; None where those cost nothing."""
+
+
 class Comparison(Result):
     """Intervals of a candidate and, where there is one, of its champion on the same resamples."""
 
@@ -45,8 +54,13 @@ class Comparison(Result):
     champion: Estimates | None
     difference: Estimates | None
     """Candidate minus champion."""
-    cost_change: Interval | None
-    """Cost of the candidate's decisions over the champion's, minus 1."""
+    cost: PricedChange | None
+    """By the candidate's costs."""
+    champion_cost: PricedChange | None
+    """By the champion's costs; None where they are the same, or unknown."""
+    saving_per_thousand: Interval | None
+    """What the candidate's decisions save, by its costs, on a thousand transactions against the
+    cheaper of stopping nothing and reviewing everything."""
 
 
 def compare(
@@ -55,6 +69,7 @@ def compare(
     champion: Scored | None,
     *,
     costs: CostMatrix,
+    champion_costs: CostMatrix | None = None,
     limits: GateLimits,
     k: int,
     seed: int,
@@ -66,13 +81,15 @@ def compare(
         candidate: its scores, and the thresholds and rules it would act by.
         champion: the same of the champion.
         costs: prices the decisions of both.
+        champion_costs: prices them again, if these are others.
         limits: how many resamples, and the level of the intervals.
         k: cards that can be looked at in a day, for Card Precision@k.
         seed: seed of the draws; the same seed gives the same intervals.
     """
     cards = grouped(rows.cards, len(rows.labels))
     scorers = [candidate] if champion is None else [candidate, champion]
-    measures = [_Scorer(rows, each, costs, cards, k) for each in scorers]
+    again = None if champion is None or champion_costs == costs else champion_costs
+    measures = [_Scorer(rows, each, costs, again=again, cards=cards, k=k) for each in scorers]
 
     def measure(times: Floats) -> dict[str, Floats]:
         return {
@@ -89,16 +106,29 @@ def compare(
         return Estimates.model_validate({name: interval(samples[name]) for name in names})
 
     one = {name: drawn[f"0 {name}"] for name in Estimates.model_fields}
+    saving = interval(drawn["0 saving_per_thousand"])
     if champion is None:
         return Comparison(
-            candidate=estimates(one), champion=None, difference=None, cost_change=None
+            candidate=estimates(one),
+            champion=None,
+            difference=None,
+            cost=None,
+            champion_cost=None,
+            saving_per_thousand=saving,
         )
+
+    def priced(name: str) -> PricedChange:
+        mine, theirs = drawn[f"0 {name}"], drawn[f"1 {name}"]
+        return PricedChange(candidate=interval(mine), change=interval(_change(mine, theirs)))
+
     other = {name: drawn[f"1 {name}"] for name in Estimates.model_fields}
     return Comparison(
         candidate=estimates(one),
         champion=estimates(other),
         difference=estimates({name: _minus(one[name], other[name]) for name in one}),
-        cost_change=interval(_change(one["cost_per_thousand"], other["cost_per_thousand"])),
+        cost=priced("cost_per_thousand"),
+        champion_cost=None if again is None else priced("cost_again"),
+        saving_per_thousand=saving,
     )
 
 
@@ -106,16 +136,27 @@ class _Scorer:
     """All measures of one scorer."""
 
     def __init__(
-        self, rows: HeldOut, scored: Scored, costs: CostMatrix, cards: Groups, k: int
+        self,
+        rows: HeldOut,
+        scored: Scored,
+        costs: CostMatrix,
+        *,
+        again: CostMatrix | None,
+        cards: Groups,
+        k: int,
     ) -> None:
         self._parts = (
             Separation(rows.labels, scored.scores, cards),
             ResampledCardPrecision(rows.days, rows.labels, scored.scores, cards, k=k),
             Decisions(rows, scored, costs, cards),
         )
+        self._again = None if again is None else Decisions(rows, scored, again, cards)
 
     def __call__(self, times: Floats) -> dict[str, Floats]:
-        return {name: values for part in self._parts for name, values in part(times).items()}
+        found = {name: values for part in self._parts for name, values in part(times).items()}
+        if self._again is not None:
+            found["cost_again"] = self._again(times)["cost_per_thousand"]
+        return found
 
 
 def _minus(one: Sample, other: Sample) -> Sample:

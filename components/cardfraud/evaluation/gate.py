@@ -9,27 +9,20 @@ from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import GateLimits, Policy
 from cardfraud.evaluation.calibration import expected_calibration_error
+from cardfraud.evaluation.check import Check
 from cardfraud.evaluation.classification import average_precision
 from cardfraud.evaluation.comparison import Comparison, compare
+from cardfraud.evaluation.cost_check import check_cost
 from cardfraud.evaluation.fairness import Fairness, assess_fairness
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.inputs import labels_and_scores
 from cardfraud.evaluation.intervals import exact_share
+from cardfraud.evaluation.limits import check_limits, looser_limits
 from cardfraud.evaluation.result import Result
 
 MIN_FLAGGED: Final = 50
 """Rows at or above the review threshold from which their calibration is judged."""
 FAIRNESS_NOT_ASSESSED = "fairness: not assessed"
-
-
-class Check(Result):
-    """One limit and what was found; ``value`` is None where nothing could be measured."""
-
-    name: str
-    passed: bool
-    value: float | None
-    limit: float | None
-    sentence: str
 
 
 class GateVerdict(Result):
@@ -41,6 +34,8 @@ class GateVerdict(Result):
     """Every figure with its interval, beside the champion on the same rows."""
     fairness: Fairness | None
     """What was found between segments; None where the rows have none."""
+    looser_limits: tuple[str, ...] = ()
+    """Limits that are looser than the defaults or the champion's, in words."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -54,8 +49,9 @@ def judge(
     policy: Policy,
     *,
     champion: Scored | None = None,
-    champion_policy: str | None = None,
+    champion_policy: Policy | None = None,
     latency_p99_ms: float | None = None,
+    allow_looser_limits: bool = False,
     k: int = 100,
     seed: int = 0,
 ) -> GateVerdict:
@@ -68,9 +64,11 @@ def judge(
             shadow rules have no say.
         champion: the champion on the same rows, with the thresholds and rules that it acts by;
             None for a first model.
-        champion_policy: digest of the policy that these thresholds are of; None where the champion
-            has none, so that nobody knows what its decisions cost, which fails the check of cost.
+        champion_policy: the policy that these thresholds are of, whose costs price both, too; None
+            where the champion has none, so that nobody knows what its decisions cost, which fails
+            the check of cost.
         latency_p99_ms: measured time to score one transaction; None where it was not measured.
+        allow_looser_limits: whether limits may be looser than the defaults and the champion's.
         k: cards that can be looked at in a day, for Card Precision@k.
         seed: seed of the bootstrap and of the permutations.
 
@@ -80,25 +78,35 @@ def judge(
     y, p = labels_and_scores(rows.labels, scores)
     limits, candidate = policy.gate, Scored(scores, policy.thresholds, policy.rules)
     comparison = compare(
-        rows, candidate, champion, costs=policy.costs, limits=limits, k=k, seed=seed
+        rows,
+        candidate,
+        champion,
+        costs=policy.costs,
+        champion_costs=champion_policy.costs if champion_policy else None,
+        limits=limits,
+        k=k,
+        seed=seed,
     )
+    looser = looser_limits(limits, champion_policy.gate if champion_policy else None)
     fairness = assess_fairness(rows, candidate, limits=limits, seed=seed)
     checks = (
         _positives(y, limits),
         _distinct(p, limits),
         *_average_precision(y, p, limits),
         _champion(comparison, limits),
-        _cost(comparison, champion_policy, limits),
+        check_cost(comparison, champion_policy, limits),
         _calibration(y, p, limits),
         _flagged_calibration(y, p, p >= policy.thresholds.review, limits),
         _fairness(fairness, limits),
         _latency(latency_p99_ms, limits),
+        check_limits(looser, allowed=allow_looser_limits),
     )
     return GateVerdict(
         passed=all(check.passed for check in checks),
         checks=checks,
         comparison=comparison,
         fairness=fairness,
+        looser_limits=looser,
     )
 
 
@@ -157,7 +165,13 @@ def _average_precision(
 def _champion(comparison: Comparison, limits: GateLimits) -> Check:
     limit = -limits.max_average_precision_drop
     if comparison.difference is None:
-        return _no_champion("champion", limit)
+        return Check(
+            name="champion",
+            passed=True,
+            value=None,
+            limit=limit,
+            sentence="There is no champion yet.",
+        )
     gap = comparison.difference.average_precision
     if gap is None:
         return Check(
@@ -177,53 +191,6 @@ def _champion(comparison: Comparison, limits: GateLimits) -> Check:
             f"({gap.level:.0%} interval {gap.low:+.4f} to {gap.high:+.4f}); "
             f"the interval may not reach below {limit:+.4f}."
         ),
-    )
-
-
-def _cost(comparison: Comparison, champion_policy: str | None, limits: GateLimits) -> Check:
-    limit = limits.max_cost_increase
-    if comparison.difference is None:
-        return _no_champion("cost", limit)
-    if champion_policy is None:
-        return Check(
-            name="cost",
-            passed=False,
-            value=None,
-            limit=limit,
-            sentence="The champion has no policy, so that nobody knows what its decisions cost: "
-            "let the alias that names it name its policy, too.",
-        )
-    change, costs = comparison.cost_change, comparison.difference.cost_per_thousand
-    if change is None or costs is None:
-        # The champion's decisions cost nothing: the candidate's may not cost anything either.
-        found = comparison.candidate.cost_per_thousand
-        free = found is not None and found.estimate == 0
-        return Check(
-            name="cost",
-            passed=free,
-            value=None,
-            limit=limit,
-            sentence=f"The champion's decisions cost nothing by its policy {champion_policy}, the "
-            f"candidate's {'nothing either' if free else 'something'}.",
-        )
-    return Check(
-        name="cost",
-        passed=change.high <= limit,
-        value=change.high,
-        limit=limit,
-        sentence=(
-            f"Against the champion the decisions' cost changes by {change.estimate:+.1%} "
-            f"({change.level:.0%} interval {change.low:+.1%} to {change.high:+.1%}), that is by "
-            f"{costs.estimate:+,.2f} per 1,000 transactions; the interval may not reach above "
-            f"{limit:+.1%}. Each decides by its thresholds and active rules, the champion "
-            f"by those of its policy {champion_policy}."
-        ),
-    )
-
-
-def _no_champion(name: str, limit: float) -> Check:
-    return Check(
-        name=name, passed=True, value=None, limit=limit, sentence="There is no champion yet."
     )
 
 

@@ -69,6 +69,7 @@ class Decisions:
         cost = decision_costs(y, actions, rows.amounts, costs=costs)
         money, caught = rows.amounts * y, flagged & y
         # Sparse, because a product of small dense matrices waits for threads longer than it works.
+        self._costs = costs
         self._sums = csr_array(
             groups.sums(np.ones(len(y)), y, flagged, caught, cost, money * flagged, money)
         )
@@ -76,12 +77,14 @@ class Decisions:
     def __call__(self, times: Floats) -> Mapping[str, Floats]:
         """Return the figures of each resample."""
         rows, frauds, flagged, caught, cost, kept, lost = self._sums @ times
+        nothing, everything = lost * self._costs.missed_fraud_share, rows * self._costs.review
         return {
             "recall": ratio(caught, frauds),
             "false_positive_rate": ratio(flagged - caught, rows - frauds),
             "precision": ratio(caught, flagged),
             "loss_prevented": ratio(kept, lost),
             "cost_per_thousand": ratio(1000 * cost, rows),
+            "saving_per_thousand": ratio(1000 * (np.minimum(nothing, everything) - cost), rows),
         }
 
 

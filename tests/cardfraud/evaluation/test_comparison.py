@@ -132,8 +132,9 @@ def test_a_scorer_compared_with_itself_differs_by_exactly_zero() -> None:
     for name in Estimates.model_fields:
         gap = _of(found.difference, name)
         assert (gap.estimate, gap.low, gap.high) == (0.0, 0.0, 0.0), name
-    assert found.cost_change is not None
-    assert (found.cost_change.low, found.cost_change.high) == (0.0, 0.0)
+    assert found.cost is not None
+    assert found.cost.change is not None
+    assert (found.cost.change.low, found.cost.change.high) == (0.0, 0.0)
 
 
 def test_pairing_makes_the_interval_of_the_difference_narrow() -> None:

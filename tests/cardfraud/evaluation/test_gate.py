@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,13 +12,19 @@ from cardfraud.contracts.policy import (
     Rule,
     Thresholds,
 )
-from cardfraud.evaluation.gate import FAIRNESS_NOT_ASSESSED, Check, GateVerdict, judge
+from cardfraud.evaluation.check import Check
+from cardfraud.evaluation.gate import FAIRNESS_NOT_ASSESSED, GateVerdict, judge
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.intervals import Interval
+from cardfraud.evaluation.limits import (
+    HIGHER_IS_STRICTER,
+    LOWER_IS_STRICTER,
+    NEITHER,
+    looser_limits,
+)
 
 ROWS = 4_000
 LIMITS = GateLimits(min_average_precision=0.3, bootstrap_samples=200)
-CHAMPION_POLICY = f"sha256-{'c' * 64}"
 Floats = NDArray[np.float64]
 
 
@@ -39,7 +47,9 @@ def _judge(
     *,
     champion: Floats | None = None,
     champion_review: float = 0.3,
-    champion_policy: str | None = CHAMPION_POLICY,
+    champion_has_policy: bool = True,
+    champion_costs: CostMatrix | None = None,
+    champion_limits: GateLimits | None = None,
     limits: GateLimits = LIMITS,
     segments: NDArray[np.object_] | None = None,
     cards: NDArray[np.int64] | None = None,
@@ -47,6 +57,7 @@ def _judge(
     latency_p99_ms: float | None = None,
     rules: tuple[Rule, ...] = (),
     champion_rules: tuple[Rule, ...] = (),
+    allow_looser_limits: bool = True,
 ) -> GateVerdict:
     count = len(labels)
     rows = HeldOut(
@@ -63,16 +74,22 @@ def _judge(
         costs=costs or CostMatrix(),
         rules=rules,
     )
-    own = Thresholds(review=champion_review, decline=1.0)
+    own = Policy(
+        thresholds=Thresholds(review=champion_review, decline=1.0),
+        gate=champion_limits or GateLimits(),
+        costs=champion_costs or policy.costs,
+        rules=champion_rules,
+    )
     return judge(
         rows,
         candidate.astype(np.float32),
         policy,
         champion=None
         if champion is None
-        else Scored(champion.astype(np.float32), own, champion_rules),
-        champion_policy=champion_policy,
+        else Scored(champion.astype(np.float32), own.thresholds, own.rules),
+        champion_policy=own if champion_has_policy and champion is not None else None,
         latency_p99_ms=latency_p99_ms,
+        allow_looser_limits=allow_looser_limits,
     )
 
 
@@ -156,18 +173,19 @@ def test_a_candidate_equal_to_the_champion_passes(labels: NDArray[np.bool_]) -> 
 def test_the_sentence_of_cost_names_the_champions_policy(labels: NDArray[np.bool_]) -> None:
     """Whoever reads the verdict sees by which thresholds the champion was priced."""
     scores = _scorer(labels, 2.5)
-    found = _check(_judge(labels, scores, champion=scores), "cost")
+    found = _check(_judge(labels, scores, champion=scores, champion_review=0.31), "cost")
     assert found.passed
-    assert found.sentence.endswith(f"by those of its policy {CHAMPION_POLICY}.")
+    policy = Policy(thresholds=Thresholds(review=0.31, decline=1.0))
+    assert found.sentence.endswith(f"by those of its policy {policy.digest}.")
 
 
 def test_a_champion_without_a_policy_cannot_be_priced(labels: NDArray[np.bool_]) -> None:
     """Nobody knows at which thresholds it decides: the check of cost fails and says what to do."""
     scores = _scorer(labels, 2.5)
-    verdict = _judge(labels, scores, champion=scores, champion_policy=None)
+    verdict = _judge(labels, scores, champion=scores, champion_has_policy=False)
     assert _failed(verdict) == {"cost"}
     assert "let the alias that names it name its policy" in verdict.reasons[0]
-    assert _judge(labels, scores, champion_policy=None).passed
+    assert _judge(labels, scores).passed
 
 
 def test_a_constant_scorer_fails(labels: NDArray[np.bool_]) -> None:
@@ -199,9 +217,12 @@ def test_no_fraud_at_all_fails_without_an_exception(labels: NDArray[np.bool_]) -
 
 
 def test_a_badly_calibrated_candidate_fails(labels: NDArray[np.bool_]) -> None:
-    """Scores in the right order but at the wrong height fail on both checks of calibration."""
+    """Scores in the right order but at the wrong height fail on both checks of calibration.
+
+    At that height nearly everything is flagged, which costs more than no model at all.
+    """
     verdict = _judge(labels, _scorer(labels, 2.5) ** 0.3)
-    assert _failed(verdict) == {"calibration", "flagged_calibration"}
+    assert _failed(verdict) == {"calibration", "flagged_calibration", "cost"}
 
 
 @pytest.mark.parametrize("times", [0.2, 4.0])
@@ -249,10 +270,120 @@ def test_a_candidate_whose_decisions_cost_more_fails(labels: NDArray[np.bool_]) 
     cheap = CostMatrix(review=0.5)
     verdict = _judge(labels, scores, champion=scores, champion_review=0.05, costs=cheap)
     assert _failed(verdict) == {"cost"}
-    change = verdict.comparison.cost_change
+    assert verdict.comparison.cost is not None
+    change = verdict.comparison.cost.change
     assert change is not None
     assert change.estimate > LIMITS.max_cost_increase
     assert f"cost changes by {change.estimate:+.1%}" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "costs", [CostMatrix(review=500.0), CostMatrix(missed_fraud_share=0.0), None]
+)
+def test_a_candidate_that_brings_its_own_costs_is_priced_by_the_champions_too(
+    labels: NDArray[np.bool_], costs: CostMatrix | None
+) -> None:
+    """One that stops nothing is cheap where a review costs 500, and dear by what held so far."""
+    scores = _scorer(labels, 2.5)
+    house = CostMatrix(review=1.0)
+    same: dict[str, Any] = {"champion": scores, "champion_costs": house, "costs": costs or house}
+    verdict = _judge(labels, np.minimum(scores, 0.29), **same)
+    found = _check(verdict, "cost")
+    assert not found.passed
+    assert found.value is not None
+    assert found.value > 0.3
+    comparison = verdict.comparison
+    if costs is None:
+        assert comparison.champion_cost is None
+        return
+    assert comparison.cost is not None
+    assert comparison.cost.change is not None
+    assert comparison.cost.change.high < 0
+    assert comparison.champion_cost is not None
+    assert comparison.champion_cost.change is not None
+    assert found.value == comparison.champion_cost.change.high
+    assert "By the champion's costs the decisions' cost changes by +" in found.sentence
+    assert "cost" not in _failed(_judge(labels, scores, **same))
+
+
+def test_a_candidate_that_is_dearer_by_its_own_costs_alone_fails(
+    labels: NDArray[np.bool_],
+) -> None:
+    """The champion's costs come beside the candidate's, not in their place."""
+    scores = _scorer(labels, 2.5)
+    dear, cheap = CostMatrix(review=500.0), CostMatrix(review=0.5)
+    given: dict[str, Any] = {"champion": scores, "champion_review": 0.5, "champion_costs": cheap}
+    assert "cost" not in _failed(_judge(labels, scores, **given))
+    assert "cost" in _failed(_judge(labels, scores, costs=dear, **given))
+
+
+def test_the_upper_end_of_the_interval_of_cost_decides(labels: NDArray[np.bool_]) -> None:
+    """A cost that seems to rise within the limit and may rise beyond it is refused."""
+    scores, other = _scorer(labels, 2.5), _scorer(labels, 2.5, seed=8)
+    wide = LIMITS.model_copy(update={"max_average_precision_drop": 1.0, "max_cost_increase": 1.0})
+    priced = _judge(labels, scores, champion=other, limits=wide).comparison.cost
+    assert priced is not None
+    assert priced.change is not None
+    middle = (max(priced.change.estimate, 0.0) + priced.change.high) / 2
+    assert priced.change.estimate < middle < priced.change.high
+    for limit, failed in ((middle, {"cost"}), (priced.change.high, set())):
+        limits = wide.model_copy(update={"max_cost_increase": limit})
+        assert _failed(_judge(labels, scores, champion=other, limits=limits)) == failed
+
+
+@pytest.mark.parametrize("lets_pass", [True, False])
+def test_a_first_model_has_to_be_worth_more_than_none(
+    labels: NDArray[np.bool_], lets_pass: bool
+) -> None:
+    """Thresholds that let everything pass, or stop everything, cost no less than no model."""
+    skill = _scorer(labels, 2.5)
+    squeezed = np.minimum(skill, 0.29) if lets_pass else np.maximum(skill, 0.31)
+    found = _check(_judge(labels, squeezed), "cost")
+    assert not found.passed
+    assert found.value is not None
+    assert found.value == 0.0 if lets_pass else found.value < 0
+    assert "more than 0" in found.sentence
+    worth = _check(_judge(labels, skill), "cost")
+    assert worth.passed
+    assert worth.value is not None
+    assert worth.value > 0
+
+
+def test_limits_of_the_candidates_own_are_refused_unless_allowed(
+    labels: NDArray[np.bool_],
+) -> None:
+    """Looser than the default, or than the champion's: named, and passed on an explicit word."""
+    scores = _scorer(labels, 2.5)
+    loose = GateLimits(max_average_precision_drop=1.0, allow_unmeasured_latency=True)
+    strict = GateLimits(min_positives=60)
+    given: dict[str, Any] = {"champion": scores, "limits": loose, "champion_limits": strict}
+    refused = _judge(labels, scores, allow_looser_limits=False, **given)
+    assert _failed(refused) == {"limits"}
+    assert refused.looser_limits == (
+        "min_positives is 50 (the champion's is 60)",
+        "max_average_precision_drop is 1.0 (the default is 0.01)",
+        "max_average_precision_drop is 1.0 (the champion's is 0.01)",
+    )
+    allowed = _judge(labels, scores, **given)
+    assert allowed.passed
+    assert allowed.looser_limits == refused.looser_limits
+    assert _check(allowed, "limits").sentence.startswith("LOOSER LIMITS, allowed by")
+    assert _judge(labels, scores, limits=strict, allow_looser_limits=False).looser_limits == ()
+
+
+def test_every_limit_says_which_way_is_strict() -> None:
+    """A limit that is added and not compared would be one that a candidate sets as it likes."""
+    named = (*HIGHER_IS_STRICTER, *LOWER_IS_STRICTER, *NEITHER)
+    assert sorted(named) == sorted(GateLimits.model_fields)
+    for name in (*HIGHER_IS_STRICTER, *LOWER_IS_STRICTER):
+        looser = -1 if name in HIGHER_IS_STRICTER else 1e9
+        changed = GateLimits().model_copy(update={name: looser})
+        found = looser_limits(changed, None)
+        assert len(found) == 1, name
+    for name in ("allow_unassessed_fairness", "allow_unmeasured_latency"):
+        strict = GateLimits.model_validate({name: False})
+        assert len(looser_limits(GateLimits(), strict)) == 1
+    assert len(looser_limits(GateLimits(confidence=0.9), None)) == 1
 
 
 def test_active_rules_are_priced_and_shadow_rules_are_not(labels: NDArray[np.bool_]) -> None:

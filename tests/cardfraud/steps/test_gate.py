@@ -109,17 +109,34 @@ def _everything(**changes: Any) -> Rule:
     return Rule.model_validate(rule | {"decision": Decision.DECLINE} | changes)
 
 
+def _knowing() -> Rule:
+    """A rule that finds every fraud, so that the decisions pay whatever the scores are worth."""
+    return _everything(field=LEAK, value=0.5, decision=Decision.REVIEW)
+
+
 CASES = {
     "better": Case(_better, None, latency_samples=50),
     "worse": Case(lambda: _graph(blind=2.2), "champion"),
     "costlier": Case(_better, "cost", thresholds=Thresholds(review=0.97, decline=0.97)),
     "costlier-by-a-rule": Case(_better, "cost", rules=(_everything(),)),
+    "worse-by-limits-of-its-own": Case(
+        lambda: _graph(blind=2.2), "limits",
+        limits={"max_average_precision_drop": 1.0, "max_cost_increase": 1e9},
+    ),
+    "first-that-stops-nothing": Case(
+        _better, "cost", champion=False, thresholds=Thresholds(review=1.0, decline=1.0)
+    ),
+    "first-that-declines-everything": Case(
+        _better, "cost", champion=False, thresholds=Thresholds(review=0.0, decline=0.0),
+        limits={"max_flagged_calibration_gap": 1.0},
+    ),
     "constant": Case(
-        _graph, "distinct_scores", champion=False, limits={"min_average_precision": 0.0}
+        _graph, "distinct_scores", champion=False, limits={"min_average_precision": 0.0},
+        rules=(_knowing(),),
     ),
     "blunt": Case(
         lambda: _graph(other=1.6), "average_precision", champion=False,
-        limits={"min_average_precision": 0.7},
+        limits={"min_average_precision": 0.7}, rules=(_knowing(),),
     ),
     "too-good": Case(lambda: logistic({LEAK: 30.0}, bias=-15.0), "too_good"),
     "overconfident": Case(lambda: logistic({STRONG: 2.2, OTHER: 1.6}, bias=-1.0), "calibration",
@@ -163,6 +180,7 @@ def _evaluate(
         EvaluateConfig(
             run_id=run_id,
             compare_with=compare_with,
+            allow_looser_limits=case.failing != "limits",
             policy=draft,
             latency_samples=case.latency_samples,
             importance_rows=0,
@@ -212,17 +230,17 @@ def test_a_better_candidate_passes_and_takes_over(store: ObjectStore, tracking: 
 def test_a_champion_is_deposed_only_by_who_was_compared_with_it(
     store: ObjectStore, tracking: Tracking, compare_with: Compared
 ) -> None:
-    """A weak candidate that passes alone, or against a weaker challenger, does not take over.
+    """A weak candidate that passes alone, or against as weak a challenger, does not take over.
 
     Nothing is written, not even the challenger's alias, which would have moved first.
     """
     model = f"deposed-{compare_with}"
     champion = _crown(store, model)
-    weaker = publish_bundle(store, bundle_files(_graph(other=0.5)), model, "tiny").bundle_digest
-    move_alias(store, "models", model, "challenger", weaker, expected=None)
+    other = publish_bundle(store, bundle_files(_graph(blind=2.2)), model, "tiny").bundle_digest
+    move_alias(store, "models", model, "challenger", other, expected=None)
     policy = publish_policy(store, model, Policy(thresholds=THRESHOLDS))
     move_alias(store, "policies", model, "challenger", policy, expected=None)
-    weak = Case(lambda: _graph(other=1.6), None)
+    weak = Case(lambda: _graph(blind=2.2), None)
     candidate = leave_candidate(store, weak.graph(), weak.rows, model=model)
     assert not _evaluate(store, weak, candidate.run_id).evaluation.passed
     assert _evaluate(store, weak, candidate.run_id, compare_with).evaluation.passed
@@ -232,7 +250,7 @@ def test_a_champion_is_deposed_only_by_who_was_compared_with_it(
     assert refused.value.hint == "evaluate it with compare_with champion"
     assert set(store.keys(f"models/{model}/")) == before
     assert alias_digest(store, "models", model, "champion") == champion
-    assert alias_digest(store, "models", model, "challenger") == weaker
+    assert alias_digest(store, "models", model, "challenger") == other
 
 
 def test_a_rule_over_no_value_is_refused_at_evaluation_and_at_publication(

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cardfraud.evaluation.gate import Check, GateVerdict
+from cardfraud.evaluation.check import Check
+from cardfraud.evaluation.gate import GateVerdict
 from cardfraud_pipelines.demo.examples import Example
 from cardfraud_pipelines.demo.outcome import DataSeen, DemoOutcome, ModelRow, Replayed, Stage
 from cardfraud_pipelines.demo.parity import compare

@@ -33,6 +33,7 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
     """
     origin = json.loads(lineage)
     gate = "passed" if metrics.verdict.passed else "not passed"
+    looser = [f"**Looser limits: {each}.**" for each in metrics.verdict.looser_limits]
     sections = (
         ("Data", _data(origin["data"])),
         ("Figures on the test period", _figures(metrics, policy.thresholds)),
@@ -43,6 +44,7 @@ def model_card(metrics: Metrics, policy: Policy, lineage: bytes) -> str:
         ("Origin", _origin(origin)),
     )
     lines = [f"# {metrics.model}: {metrics.algorithm}", "", _PURPOSE, ""]
+    lines += [line for each in looser for line in (each, "")]
     for heading, body in sections:
         lines += [f"## {heading}", "", *body, ""]
     return "\n".join(lines)

@@ -35,13 +35,13 @@ class Champion:
 
     Attributes:
         digest: of the bundle.
-        policy: digest of the policy that goes with it, by whose thresholds and rules it acts; None
+        policy: the policy that goes with it, by whose thresholds and rules it acts; None
             where the alias names none, so that those of the candidate stand in.
         scored: its scores on the rows.
     """
 
     digest: str
-    policy: str | None
+    policy: Policy | None
     scored: Scored
 
 
@@ -94,7 +94,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
         check_rules(acts_by, FEATURE_NAMES)
         champion = Champion(
             digest,
-            None if own is None else own.digest,
+            own,
             Scored(other.score(rows.features), acts_by.thresholds, acts_by.rules),
         )
     return Case(

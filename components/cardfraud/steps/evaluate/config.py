@@ -51,6 +51,9 @@ class EvaluateConfig(BaseModel):
     """The alias to compare with; ``none`` judges the candidate by itself, which publishes a first
     champion or a challenger, and never in the place of a champion."""
     policy: PolicyDraft = PolicyDraft()
+    allow_looser_limits: bool = False
+    """Whether the gate's limits may be looser than the defaults and those of the champion's policy;
+    where they are, verdict, report and model card name them."""
     card_precision_k: Annotated[int, Field(ge=1)] = 100
     latency_samples: Annotated[int, Field(ge=0, le=100_000)] = 2000
     """Single rows to time; 0 does not measure the latency, which the policy must allow."""

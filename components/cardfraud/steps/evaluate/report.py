@@ -65,6 +65,7 @@ def render(
             "Passed: it may be published." if verdict.passed else "Not passed: not published.",
             passed=verdict.passed,
         ),
+        *(box(f"Looser limits: {each}.", passed=False) for each in verdict.looser_limits),
         section("The gate", check_table(verdict.checks)),
         section("Figures", _compared_table(metrics), _intervals(policy)),
         section("Pictures", pictures(charts(policy, labels, drawn))),

@@ -14,8 +14,9 @@ from cardfraud.contracts.bundle import CARD_FILE, LINEAGE_FILE, METRICS_FILE
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluation
 from cardfraud.contracts.policy import Policy
+from cardfraud.evaluation.check import Check
 from cardfraud.evaluation.cost import decision_costs
-from cardfraud.evaluation.gate import Check, GateVerdict, judge
+from cardfraud.evaluation.gate import GateVerdict, judge
 from cardfraud.evaluation.held_out import Scored
 from cardfraud.evaluation.importance import Importance, permutation_importance
 from cardfraud.evaluation.slices import WorstSlices, worst_slices
@@ -86,7 +87,7 @@ def _metrics(config: EvaluateConfig, case: Case) -> Metrics:
         candidate=measure(case.rows, case.scored, case.policy, k=k),
         champion=measure(case.rows, champion.scored, case.policy, k=k) if champion else None,
         champion_digest=champion.digest if champion else None,
-        champion_policy_digest=champion.policy if champion else None,
+        champion_policy_digest=(champion.policy.digest if champion and champion.policy else None),
         importance=_importance(config, case),
         slices=_slices(case),
         latency=case.latency,
@@ -137,6 +138,7 @@ def _verdict(config: EvaluateConfig, case: Case) -> GateVerdict:
         case.policy,
         champion=case.champion.scored if case.champion else None,
         champion_policy=case.champion.policy if case.champion else None,
+        allow_looser_limits=config.allow_looser_limits,
         latency_p99_ms=case.latency.p99_ms if case.latency else None,
         k=config.card_precision_k,
         seed=config.seed,

@@ -83,7 +83,7 @@ def page_of(*many: Drawn) -> str:
             many[0].scores,
             POLICY,
             champion=Scored(many[1].scores, POLICY.thresholds) if len(many) > 1 else None,
-            champion_policy=POLICY.digest if len(many) > 1 else None,
+            champion_policy=POLICY if len(many) > 1 else None,
         ),
     )
     return render(candidate, metrics, POLICY, LABELS, many)

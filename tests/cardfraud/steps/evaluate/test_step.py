@@ -96,11 +96,15 @@ def test_a_better_candidate_passes_against_the_champion(
     champion = _crown(store, candidates["worse"], "improves")
     # Some sixty frauds say little about their money: the interval of the cost is wide.
     wide = PolicyDraft(gate=GateLimits(max_cost_increase=0.5))
-    result = _judge(store, _renamed(store, candidates["better"], "improves"), policy=wide)
+    candidate = _renamed(store, candidates["better"], "improves")
+    result = _judge(store, candidate, policy=wide, allow_looser_limits=True)
     assert result.evaluation.passed, result.evaluation.reasons
     assert result.evaluation.compared_bundle == champion
     in_force = alias_digest(store, "policies", "improves", "champion")
     assert result.metrics.champion_policy_digest == in_force is not None
+    card = store.get(candidate_key(candidate.run_id, "card.md")).decode()
+    for text in (card, store.get(result.report).decode()):
+        assert "Looser limits: max_cost_increase is 0.5" in text
     cost = next(check for check in result.metrics.verdict.checks if check.name == "cost")
     assert str(in_force) in cost.sentence
     one, other = result.metrics.candidate, result.metrics.champion
