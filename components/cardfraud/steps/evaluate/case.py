@@ -105,7 +105,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
         scorer=scorer,
         scored=Scored(scorer.score(rows.features), policy.thresholds, policy.rules),
         champion=champion,
-        latency=time_single_rows(scorer, rows.features, config.latency_samples),
+        latency=time_single_rows(scorer, rows.features, config.latency_samples, seed=config.seed),
     )
 
 

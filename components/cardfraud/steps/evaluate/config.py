@@ -60,4 +60,4 @@ class EvaluateConfig(BaseModel):
     importance_rows: Annotated[int, Field(ge=0, le=1_000_000)] = 3_000
     """Held-out rows on which features are permuted; 0 does not measure their importance."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of the bootstrap and of the permutations."""
+    """Seed of the bootstrap, of the permutations, and of the rows that are timed."""

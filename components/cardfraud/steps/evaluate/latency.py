@@ -25,22 +25,25 @@ class Latency(Result):
 
 
 def time_single_rows(
-    scorer: OnnxScorer, features: NDArray[np.float32], samples: int
+    scorer: OnnxScorer, features: NDArray[np.float32], samples: int, *, seed: int = 0
 ) -> Latency | None:
     """Time the scoring of single rows; None for no samples.
 
-    Every round times the same rows, and of each row the quickest round counts: what else the
+    The rows are drawn from all of them: in time's order the first ones would be those of one day,
+    and a model can be slow on others. Every round times the same rows, and of each row the quickest round counts: what else the
     machine does can only add to a time, and it is not the model's. A row that the model is slow
     for is slow in every round, so it stays in the tail.
 
     Args:
         scorer: the graph as it is served.
-        features: ``[N, F]`` rows to take in turn.
+        features: ``[N, F]`` rows to draw from; more samples than rows repeat the draw.
         samples: rows to time, each :data:`ROUNDS` times.
+        seed: of the draw.
     """
     if not samples:
         return None
-    rows = [features[i % len(features)][None, :] for i in range(samples)]
+    drawn = np.random.default_rng(seed).permutation(len(features))
+    rows = [features[i][None, :] for i in np.resize(drawn, samples)]
     for row in rows[:_WARM_UP]:
         scorer.score(row)
     return over_rounds(np.array([_round(scorer, rows) for _ in range(ROUNDS)]))

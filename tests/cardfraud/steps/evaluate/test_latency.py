@@ -25,15 +25,33 @@ class Remembering(OnnxScorer):
 
 
 def test_every_round_times_the_same_rows() -> None:
-    """After the warm-up the rows come in turn, all of them once in each round."""
+    """After the warm-up the drawn rows come again, in the same order, in each round."""
     features = np.zeros((4, WIDTH), dtype=np.float32)
     features[:, 0] = np.arange(4)
-    scorer, turn = Remembering(), [0, 1, 2, 3, 0, 1]
+    scorer = Remembering()
     found = time_single_rows(scorer, features, 6)
+    turn = scorer.seen[:6]
+    assert sorted(turn[:4]) == [0, 1, 2, 3]
+    assert turn[4:] == turn[:2]
     assert scorer.seen == turn * (1 + ROUNDS)
     assert found is not None
     assert found.samples == 6
     assert time_single_rows(scorer, features, 0) is None
+
+
+def test_the_rows_are_drawn_from_all_of_them_by_the_seed() -> None:
+    """A model that is slow on later days is not timed on the first day alone."""
+    features = np.zeros((1_000, WIDTH), dtype=np.float32)
+    features[:, 0] = np.arange(1_000)
+    drawn = []
+    for seed in (1, 1, 2):
+        scorer = Remembering()
+        time_single_rows(scorer, features, 100, seed=seed)
+        drawn.append(scorer.seen[-100:])
+    assert drawn[0] == drawn[1] != drawn[2]
+    for rows in drawn:
+        assert len(set(rows)) == 100
+        assert 20 < sum(row >= 500 for row in rows) < 80
 
 
 def test_noise_of_one_round_does_not_count_and_a_slow_row_does() -> None:
