@@ -113,11 +113,18 @@ class GateLimits(_Grown):
     """What a candidate must show before it may be published."""
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"max_cost_increase", "max_flagged_calibration_gap", "allow_unmeasured_latency"}
+        {
+            "min_fraud_cards",
+            "max_cost_increase",
+            "max_flagged_calibration_gap",
+            "allow_unmeasured_latency",
+        }
     )
 
     min_positives: Annotated[int, Field(ge=1)] = 50
     """Frauds in the held-out time; below it no figure means anything."""
+    min_fraud_cards: Annotated[int, Field(ge=1)] = 20
+    """Cards with a fraud in the held-out time: frauds of one card are one piece of evidence."""
     min_average_precision: Share = 0.2
     max_average_precision: Share = 0.99
     """A score above this is too good to be true: a leak is more likely than a miracle."""

@@ -13,6 +13,7 @@ from cardfraud.evaluation.check import Check
 from cardfraud.evaluation.classification import average_precision
 from cardfraud.evaluation.comparison import Comparison, compare
 from cardfraud.evaluation.cost_check import check_cost
+from cardfraud.evaluation.evidence import check_evidence
 from cardfraud.evaluation.fairness import Fairness, assess_fairness
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.inputs import labels_and_scores
@@ -90,7 +91,7 @@ def judge(
     looser = looser_limits(limits, champion_policy.gate if champion_policy else None)
     fairness = assess_fairness(rows, candidate, limits=limits, seed=seed)
     checks = (
-        _positives(y, limits),
+        *check_evidence(rows, comparison, limits),
         _distinct(p, limits),
         *_average_precision(y, p, limits),
         _champion(comparison, limits),
@@ -107,17 +108,6 @@ def judge(
         comparison=comparison,
         fairness=fairness,
         looser_limits=looser,
-    )
-
-
-def _positives(y: NDArray[np.bool_], limits: GateLimits) -> Check:
-    found, limit = int(y.sum()), limits.min_positives
-    return Check(
-        name="positives",
-        passed=found >= limit,
-        value=found,
-        limit=limit,
-        sentence=f"The held-out rows hold {found} frauds; at least {limit} are needed.",
     )
 
 

@@ -9,6 +9,7 @@ from cardfraud.evaluation.check import Check
 
 HIGHER_IS_STRICTER: Final = (
     "min_positives",
+    "min_fraud_cards",
     "min_average_precision",
     "min_distinct_scores",
 )

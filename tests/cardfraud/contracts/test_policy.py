@@ -115,7 +115,12 @@ def test_what_a_rule_gained_later_is_part_of_it(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"max_flagged_calibration_gap": 0.1}, {"allow_unmeasured_latency": False}]
+    "change",
+    [
+        {"max_flagged_calibration_gap": 0.1},
+        {"allow_unmeasured_latency": False},
+        {"min_fraud_cards": 30},
+    ],
 )
 def test_what_the_gate_gained_later_is_written_where_it_is_set(change: dict[str, Any]) -> None:
     """By default a limit of later leaves the digest alone; set, it is read again as it was."""

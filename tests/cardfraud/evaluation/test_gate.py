@@ -46,6 +46,7 @@ def _judge(
     candidate: Floats,
     *,
     champion: Floats | None = None,
+    review: float = 0.3,
     champion_review: float = 0.3,
     champion_has_policy: bool = True,
     champion_costs: CostMatrix | None = None,
@@ -69,7 +70,7 @@ def _judge(
         features=np.zeros((count, 0), dtype=np.float32),
     )
     policy = Policy(
-        thresholds=Thresholds(review=0.3, decline=1.0),
+        thresholds=Thresholds(review=review, decline=1.0),
         gate=limits,
         costs=costs or CostMatrix(),
         rules=rules,
@@ -206,6 +207,43 @@ def test_too_few_frauds_fail(labels: NDArray[np.bool_]) -> None:
     rows = np.flatnonzero(~labels).tolist() + np.flatnonzero(labels)[:49].tolist()
     verdict = _judge(labels[rows], _scorer(labels, 3.0)[rows])
     assert "positives" in _failed(verdict)
+
+
+def test_what_lies_at_a_limit_passes(labels: NDArray[np.bool_]) -> None:
+    """As many frauds, cards and distinct scores as are asked for are enough; one less is not."""
+    scores = np.round(_scorer(labels, 2.5), 1)
+    cards = np.where(labels, np.arange(ROWS) % 70, np.arange(ROWS) + 70)
+    frauds, found = int(labels.sum()), len(np.unique(scores.astype(np.float32)))
+    on = len(np.unique(cards[labels]))
+    exact = {"min_positives": frauds, "min_distinct_scores": found, "min_fraud_cards": on}
+    for more in (0, 1):
+        limits = LIMITS.model_copy(update={name: least + more for name, least in exact.items()})
+        failed = _failed(_judge(labels, scores, cards=cards, limits=limits))
+        asked = {"positives", "distinct_scores", "fraud_cards"}
+        assert failed & asked == (asked if more else set())
+
+
+def test_a_score_at_the_review_threshold_is_flagged(labels: NDArray[np.bool_]) -> None:
+    """In cost as in calibration the threshold itself belongs to what is reviewed."""
+    scores = np.where(np.arange(ROWS) < 100, 0.5, np.minimum(_scorer(labels, 2.5), 0.2))
+    verdict = _judge(labels, scores, review=0.5)
+    assert "Of 100 rows at or above" in _check(verdict, "flagged_calibration").sentence
+    found = verdict.comparison.candidate.false_positive_rate
+    assert found is not None
+    assert found.estimate == pytest.approx((~labels[:100]).sum() / (~labels).sum())
+
+
+@pytest.mark.parametrize(("cards", "defined"), [(1, False), (20, True)])
+def test_intervals_need_draws_that_hold_frauds(
+    labels: NDArray[np.bool_], cards: int, defined: bool
+) -> None:
+    """Sixty frauds on one card are in two draws of three; the others have nothing to measure."""
+    on = np.where(labels, ROWS + np.arange(ROWS) % cards, np.arange(ROWS))
+    limits = LIMITS.model_copy(update={"min_fraud_cards": 1})
+    found = _check(_judge(labels, _scorer(labels, 2.5), cards=on, limits=limits), "resamples")
+    assert found.passed is defined
+    assert found.value is not None
+    assert (found.value < 0.75) is not defined
 
 
 def test_no_fraud_at_all_fails_without_an_exception(labels: NDArray[np.bool_]) -> None:

@@ -1,10 +1,11 @@
 """The gate as it works: candidates in a real object store, judged by the step, then published."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.policy import Decision, GateLimits, Policy, Rule, Thresholds
-from cardfraud.errors import Conflict, DataRejected, InvalidSetting
+from cardfraud.errors import Conflict, DataRejected, InvalidFrame, InvalidSetting
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
 from cardfraud.steps.evaluate.step import EvaluateResult
@@ -66,6 +67,23 @@ def _rows(share: float = SHARE) -> JudgedRows:
             SOUTH: south.astype(np.float64),
         },
     )
+
+
+def _on_cards(number: int) -> JudgedRows:
+    """The same week, all frauds on so many cards."""
+    rows = _rows()
+    cards = np.where(rows.labels, CARDS + np.arange(ROWS) % number, rows.cards)
+    return replace(rows, cards=cards)
+
+
+class Doubled(JudgedRows):
+    """Rows of which two are one transaction."""
+
+    def frame(self) -> pl.DataFrame:
+        """The rows, the second with the first one's identifier."""
+        frame = super().frame()
+        names = frame["transaction_id"].to_list()
+        return frame.with_columns(transaction_id=pl.Series([names[0], *names[:1], *names[2:]]))
 
 
 def _graph(**strengths: float) -> bytes:
@@ -145,6 +163,10 @@ CASES = {
     "unfair": Case(_unfair, "fairness"),
     "too-few-frauds": Case(_better, "positives", champion=False, rows=_rows(share=0.006),
                            limits={"max_flagged_calibration_gap": 1.0}),
+    "frauds-on-few-cards": Case(_better, "fraud_cards", rows=_on_cards(10),
+                                limits={"max_cost_increase": 10.0}),
+    "frauds-on-one-card": Case(_better, "resamples", rows=_on_cards(1),
+                               limits={"max_cost_increase": 10.0, "min_fraud_cards": 1}),
     "too-slow": Case(lambda: slowed(_better()), "latency", latency_samples=3),
     "no-segments": Case(
         _better, "fairness", rows=replace(_rows(), segments=None),
@@ -251,6 +273,15 @@ def test_a_champion_is_deposed_only_by_who_was_compared_with_it(
     assert set(store.keys(f"models/{model}/")) == before
     assert alias_digest(store, "models", model, "champion") == champion
     assert alias_digest(store, "models", model, "challenger") == other
+
+
+def test_a_transaction_that_stands_twice_is_refused(store: ObjectStore) -> None:
+    """A row that is repeated would count as evidence again."""
+    rows = _rows()
+    doubled = Doubled(**{one.name: getattr(rows, one.name) for one in fields(rows)})
+    candidate = leave_candidate(store, _better(), doubled, model="doubled")
+    with pytest.raises(InvalidFrame, match="2 rows share their transaction_id"):
+        _evaluate(store, Case(_better, None), candidate.run_id)
 
 
 def test_a_rule_over_no_value_is_refused_at_evaluation_and_at_publication(

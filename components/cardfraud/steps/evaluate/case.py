@@ -13,7 +13,7 @@ from cardfraud.adapters.pointers import alias_digest, paired_policy
 from cardfraud.contracts.bundle import MODEL_FILE, SIGNATURE_FILE, Signature
 from cardfraud.contracts.candidate import TEST_FILE, VALIDATION_FILE, Candidate
 from cardfraud.contracts.policy import Policy
-from cardfraud.errors import InvalidSetting
+from cardfraud.errors import InvalidFrame, InvalidSetting
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.operating_point import choose_thresholds
 from cardfraud.features.definitions import FEATURE_NAMES
@@ -74,6 +74,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
     """Read and score all that the verdict rests on.
 
     Raises:
+        InvalidFrame: a transaction stands more than once in the rows.
         IntegrityError: a file of the candidate or of the champion is not what was written.
         InvalidSetting: the champion reads other features, so that the rows fit only one of both; or
             a rule, of the draft or of the champion, reads a value that no request has.
@@ -110,7 +111,11 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
 
 
 def _frame(store: ObjectStore, candidate: Candidate, file: str) -> pl.DataFrame:
-    return decode_frame(read_candidate_file(store, candidate, file), file)
+    frame = decode_frame(read_candidate_file(store, candidate, file), file)
+    doubled = int(frame["transaction_id"].is_duplicated().sum())
+    if doubled:
+        raise InvalidFrame(file, f"{doubled} rows share their transaction_id with another")
+    return frame
 
 
 def _policy(draft: PolicyDraft, validation: pl.DataFrame) -> Policy:

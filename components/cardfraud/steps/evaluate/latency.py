@@ -30,9 +30,9 @@ def time_single_rows(
     """Time the scoring of single rows; None for no samples.
 
     The rows are drawn from all of them: in time's order the first ones would be those of one day,
-    and a model can be slow on others. Every round times the same rows, and of each row the quickest round counts: what else the
-    machine does can only add to a time, and it is not the model's. A row that the model is slow
-    for is slow in every round, so it stays in the tail.
+    and a model can be slow on others. Every round times the same rows, and of each row the
+    quickest round counts: what else the machine does can only add to a time, and it is not the
+    model's. A row that the model is slow for is slow in every round, so it stays in the tail.
 
     Args:
         scorer: the graph as it is served.

@@ -54,6 +54,7 @@ def run(config: EvaluateConfig, store: ObjectStore) -> EvaluateResult:
 
     Raises:
         NotFound: there is no such candidate.
+        InvalidFrame: a transaction stands more than once in the rows.
         IntegrityError: a file of the candidate or of the champion is not what was written.
         InvalidSetting: the champion reads other features, so that the rows fit only one of both; or
             a rule reads a value that no request has.
