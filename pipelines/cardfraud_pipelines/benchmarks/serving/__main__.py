@@ -18,7 +18,7 @@ FOLDER = Path("build/local/bench")
 def main(
     connections: Annotated[str, typer.Option(help="Numbers of connections.")] = "1,16",
     only: Annotated[str, typer.Option(help="Servers beside the baseline.")] = "split,fused",
-    seconds: Annotated[float, typer.Option(help="Of one server's turn.")] = 1.5,
+    seconds: Annotated[float, typer.Option(help="Of one server's turn.")] = 2.5,
     *,
     quick: Annotated[bool, typer.Option(help="One short turn for each server.")] = False,
 ) -> None:
@@ -28,7 +28,7 @@ def main(
         connections=tuple(int(number) for number in connections.split(",")),
         rounds=1 if quick else 3,
         seconds=seconds,
-        paced_seconds=2.0 if quick else 8.0,
+        paced_seconds=2.0 if quick else 12.0,
         users=(),
         names=tuple(only.split(",")) if only else ALL,
     )

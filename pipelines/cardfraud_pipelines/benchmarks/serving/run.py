@@ -49,8 +49,8 @@ class Extent:
 
     connections: tuple[int, ...] = (1, 4, 16, 64)
     rounds: int = 2
-    seconds: float = 1.5
-    paced_seconds: float = 8.0
+    seconds: float = 2.5
+    paced_seconds: float = 12.0
     users: tuple[int, ...] = (100_000,)
     names: tuple[str, ...] = ALL
 
