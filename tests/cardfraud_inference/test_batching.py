@@ -180,3 +180,32 @@ def test_closing_ends_those_that_wait() -> None:
         assert [type(one) for one in ended] == [Unavailable] * 3
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("gives_up", [1, 2, 3])
+def test_a_batch_goes_on_for_those_that_still_wait(gives_up: int) -> None:
+    """One of three callers gives up after their batch has gone out: the others get their rows."""
+
+    async def run() -> None:
+        gates, joined = [asyncio.Event(), asyncio.Event()], asyncio.Event()
+
+        async def work(items: list[int]) -> list[int]:
+            if items == [1, 2, 3]:
+                joined.set()
+            await gates[len(items) > 1].wait()
+            return items
+
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, under_way=1, most=10)
+        calls = [asyncio.create_task(batcher([item])) for item in range(4)]
+        await asyncio.sleep(0)
+        gates[0].set()
+        assert await calls[0] == [0]
+        async with asyncio.timeout(30):
+            await joined.wait()
+        calls[gives_up].cancel()
+        await asyncio.wait([calls[gives_up]])
+        gates[1].set()
+        left = [item for item in (1, 2, 3) if item != gives_up]
+        assert await asyncio.gather(*(calls[item] for item in left)) == [[item] for item in left]
+
+    asyncio.run(run())

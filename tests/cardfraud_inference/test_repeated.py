@@ -139,3 +139,35 @@ def test_with_no_places_nothing_is_kept() -> None:
         assert len(repeated) == 0
 
     asyncio.run(run())
+
+
+def test_what_failed_takes_no_newer_answer_along() -> None:
+    """An entry that has run out and was claimed anew is not the old claim's to forget."""
+
+    async def run() -> None:
+        now = 100.0
+        repeated = RepeatedAnswers(3, 60, clock=lambda: now)
+        one = record("t1", START)
+        old = repeated.claim([one])
+        now = 160.0
+        new = repeated.claim([one])
+        assert new.fresh == (0,)
+        repeated.forget([one], old, Unavailable("predictor", "gone"))
+        assert repeated.claim([one]).fresh == ()
+        repeated.settle(new, [answer(one, 0.25)])
+        assert (await repeated.claim([one]).given[0]).probability == 0.25
+
+    asyncio.run(run())
+
+
+def test_with_no_places_two_questions_at_once_are_two() -> None:
+    """Even within one request nothing is shared or held, so that nobody waits for another."""
+
+    async def run() -> None:
+        repeated = RepeatedAnswers(0, 60)
+        one = record("t1", START)
+        both = repeated.claim([one, one])
+        assert both.fresh == (0, 1)
+        assert both.given[0] is not both.given[1]
+
+    asyncio.run(run())
