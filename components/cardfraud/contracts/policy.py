@@ -132,7 +132,8 @@ class GateLimits(_Grown):
     """How far the paired bootstrap interval of (candidate - champion) may reach below zero."""
     max_cost_increase: Annotated[float, Field(ge=0)] = 0.1
     """How far the paired bootstrap interval of (candidate's cost / champion's cost - 1) may reach
-    above zero, each at its own thresholds, priced by this policy's cost matrix."""
+    above zero, each by its own thresholds and active rules, priced by this policy's cost matrix and
+    by that of the champion's."""
     min_distinct_scores: Annotated[int, Field(ge=2)] = 10
     """A scorer with fewer distinct scores is constant for all purposes."""
     max_calibration_error: Share = 0.05
@@ -143,9 +144,9 @@ class GateLimits(_Grown):
     their share of frauds. A larger one fails unless chance explains it; below 50 such rows it is
     not judged."""
     max_segment_gap: Share = 0.01
-    """Largest difference of the false positive rate at the review threshold between segments: at
-    0.01, of a hundred good transactions one more is stopped in one segment than in another. A
-    larger difference fails unless chance explains it."""
+    """Largest difference of the false positive rate between segments, of what is stopped and of what
+    is declined: at 0.01, of a hundred good transactions one more is stopped in one segment than in
+    another. A larger difference fails unless chance explains it."""
     allow_unassessed_fairness: bool = True
     """Whether data without segments passes, with the words "fairness: not assessed"."""
     max_latency_p99_ms: Annotated[float, Field(gt=0)] = 10.0

@@ -6,7 +6,8 @@ Two rules keep noise out without letting an unfair model through:
 
 * A segment is compared when it has enough legitimate rows that a rate as high as the limit would
   show as :data:`EXPECTED_ALERTS` false alerts. A smaller one is compared too when its own rate is
-  beyond chance; otherwise it is named as not compared.
+  beyond chance; otherwise it is named as not compared, and all such segments together are compared
+  as one: what is done to sixty villages is not hidden by their being small.
 * A difference counts as beyond chance by a permutation test: segments are dealt out anew among the
   cards, and the largest standardised deviation of any segment is compared with the largest one of
   each deal, which allows for having looked at many segments (Westfall and Young, 1993).
@@ -14,7 +15,7 @@ Two rules keep noise out without letting an unfair model through:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
 
 EXPECTED_ALERTS: Final = 5
+POOLED: Final = "small segments together"
 MIN_FRAUDS: Final = 20
 """Segments with fewer frauds are left out of the difference of recalls."""
 
@@ -79,7 +81,7 @@ class _Legitimate:
 
 
 def assess_fairness(
-    rows: HeldOut, scored: Scored, *, limits: GateLimits, seed: int
+    rows: HeldOut, scored: Scored, *, limits: GateLimits, seed: int, declined: bool = False
 ) -> Fairness | None:
     """Compare the segments of the held-out rows; None where no legitimate row has a segment.
 
@@ -88,14 +90,31 @@ def assess_fairness(
         scored: scores, and the thresholds and rules that stop transactions.
         limits: the limit of the difference, the number of draws and the level.
         seed: seed of the bootstrap and of the permutations.
+        declined: whether to compare what is declined alone, in place of all that is stopped.
     """
+    actions = scored.actions(rows)
+    flagged = actions.declined if declined else actions.stopped
+    found = _assess(rows, flagged, limits, seed)
+    if found is None or rows.segments is None or len(found.not_compared) < 2:
+        return found
+    small = np.isin(rows.segments.astype(np.str_), found.not_compared)
+    pooled = replace(rows, segments=np.where(small, POOLED, rows.segments))
+    together = _assess(pooled, flagged, limits, seed)
+    if together is None or POOLED in together.not_compared:
+        return found
+    added = [each for each in together.segments if each.segment == POOLED]
+    return together.model_copy(update={"segments": (*found.segments, *added)})
+
+
+def _assess(
+    rows: HeldOut, flagged: NDArray[np.bool_], limits: GateLimits, seed: int
+) -> Fairness | None:
     if rows.segments is None:
         return None
     known = np.array([name is not None for name in rows.segments], dtype=np.bool_)
     good = known & ~rows.labels
     if not good.any():
         return None
-    flagged = scored.actions(rows).stopped
     legitimate = _legitimate(rows, good, flagged)
     least = ceil(EXPECTED_ALERTS / limits.max_segment_gap) if limits.max_segment_gap else 1
     p_values = _p_values(legitimate, limits.bootstrap_samples, seed)

@@ -35,6 +35,8 @@ class GateVerdict(Result):
     """Every figure with its interval, beside the champion on the same rows."""
     fairness: Fairness | None
     """What was found between segments; None where the rows have none."""
+    fairness_at_decline: Fairness | None = None
+    """The same of what is declined alone."""
     looser_limits: tuple[str, ...] = ()
     """Limits that are looser than the defaults or the champion's, in words."""
 
@@ -90,6 +92,9 @@ def judge(
     )
     looser = looser_limits(limits, champion_policy.gate if champion_policy else None)
     fairness = assess_fairness(rows, candidate, limits=limits, seed=seed)
+    # Where segments cannot be compared, the check of what is stopped says so already.
+    judged = limits.model_copy(update={"allow_unassessed_fairness": True})
+    declines = assess_fairness(rows, candidate, limits=limits, seed=seed, declined=True)
     checks = (
         *check_evidence(rows, comparison, limits),
         _distinct(p, limits),
@@ -98,7 +103,8 @@ def judge(
         check_cost(comparison, champion_policy, limits),
         _calibration(y, p, limits),
         _flagged_calibration(y, p, p >= policy.thresholds.review, limits),
-        _fairness(fairness, limits),
+        _fairness("fairness", "reviewed or declined", fairness, limits),
+        _fairness("fairness_at_decline", "declined", declines, judged),
         _latency(latency_p99_ms, limits),
         check_limits(looser, allowed=allow_looser_limits),
     )
@@ -107,6 +113,7 @@ def judge(
         checks=checks,
         comparison=comparison,
         fairness=fairness,
+        fairness_at_decline=declines,
         looser_limits=looser,
     )
 
@@ -230,7 +237,7 @@ def _flagged_calibration(
     )
 
 
-def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
+def _fairness(name: str, what: str, found: Fairness | None, limits: GateLimits) -> Check:
     limit = limits.max_segment_gap
     if found is None or found.difference is None:
         why = (
@@ -239,7 +246,7 @@ def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
             else f"fewer than two segments have {found.min_legitimate:,} legitimate rows"
         )
         return Check(
-            name="fairness",
+            name=name,
             passed=limits.allow_unassessed_fairness,
             value=None,
             limit=limit,
@@ -250,12 +257,12 @@ def _fairness(found: Fairness | None, limits: GateLimits) -> Check:
     explains = "explains" if chance else "does not explain"
     left_out = f" Not compared, with too few rows: {', '.join(names)}." if names else ""
     return Check(
-        name="fairness",
+        name=name,
         passed=gap.estimate <= limit or chance,
         value=gap.estimate,
         limit=limit,
         sentence=(
-            f"Of what is reviewed or declined the false positive rates of segments differ by "
+            f"Of what is {what} the false positive rates of segments differ by "
             f"{gap.estimate:.4f} ({gap.level:.0%} interval {gap.low:.4f} to {gap.high:.4f}), "
             f"which chance {explains} (p = {found.p_value:.3f}); "
             f"more than {limit} is allowed only where chance explains it.{left_out}"

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cardfraud.contracts.policy import GateLimits, Thresholds
-from cardfraud.evaluation.fairness import Fairness, assess_fairness
+from cardfraud.evaluation.fairness import POOLED, Fairness, assess_fairness
 from cardfraud.evaluation.held_out import HeldOut, Scored
 
 LIMITS = GateLimits(bootstrap_samples=200, max_segment_gap=0.02)
@@ -109,6 +109,23 @@ def test_a_small_segment_is_compared_when_its_rate_is_beyond_chance() -> None:
     assert loud is not None
     assert loud.not_compared == ()
     assert _fails(loud)
+
+
+def test_many_small_segments_are_compared_as_one() -> None:
+    """Sixty villages of thirty rows each: none says anything, all together they do."""
+    villages = {f"village {i}": 30 for i in range(60)}
+    segments = _named({"city": 6_000, "town": 6_000} | villages)
+    rates = np.where(np.arange(len(segments)) < 12_000, 0.01, 0.05)
+    flagged = np.random.default_rng(2).random(len(rates)) < rates
+    found = _assess(segments, flagged)
+    assert found is not None
+    assert len(found.not_compared) > 50
+    pooled = found.segments[-1]
+    assert (pooled.segment, pooled.compared) == (POOLED, True)
+    assert pooled.legitimate == 30 * len(found.not_compared)
+    assert _fails(found)
+    fair = _assess(segments, np.random.default_rng(2).random(len(rates)) < 0.01)
+    assert not _fails(fair)
 
 
 def test_rows_of_one_card_are_no_evidence_against_its_segment() -> None:

@@ -47,6 +47,7 @@ def _judge(
     *,
     champion: Floats | None = None,
     review: float = 0.3,
+    decline: float = 1.0,
     champion_review: float = 0.3,
     champion_has_policy: bool = True,
     champion_costs: CostMatrix | None = None,
@@ -70,7 +71,7 @@ def _judge(
         features=np.zeros((count, 0), dtype=np.float32),
     )
     policy = Policy(
-        thresholds=Thresholds(review=review, decline=1.0),
+        thresholds=Thresholds(review=review, decline=decline),
         gate=limits,
         costs=costs or CostMatrix(),
         rules=rules,
@@ -461,6 +462,45 @@ def test_an_unfair_candidate_fails(labels: NDArray[np.bool_]) -> None:
     unfair = _judge(labels, np.where(some, 0.35, scores), segments=segments, limits=limits)
     assert _failed(unfair) == {"fairness"}
     assert "chance does not explain" in unfair.reasons[0]
+
+
+def test_who_is_declined_is_judged_beside_who_is_stopped(labels: NDArray[np.bool_]) -> None:
+    """A rule may turn the reviews of one segment into declines: as many are stopped, not alike."""
+    segments = np.where(np.arange(ROWS) % 2 == 0, "north", "south").astype(object)
+    scores = np.where((np.arange(ROWS) % 16 < 2) & ~labels, 0.35, _scorer(labels, 2.5))
+    scores = np.where((scores == 0.35) & (segments == "south"), 0.36, scores)
+    limits = LIMITS.model_copy(update={"max_flagged_calibration_gap": 1.0})
+    given: dict[str, Any] = {"segments": segments, "limits": limits, "review": 0.355}
+    given["costs"] = CostMatrix(review=0.0, false_decline=0.0)
+    both = _failed(_judge(labels, scores, **given | {"review": 0.3}))
+    assert "fairness" not in both
+    verdict = _judge(labels, scores, decline=0.355, **given | {"review": 0.3})
+    assert "fairness_at_decline" in _failed(verdict)
+    assert "fairness" not in _failed(verdict)
+    assert verdict.fairness_at_decline is not None
+    assert "Of what is declined" in _check(verdict, "fairness_at_decline").sentence
+
+
+def test_a_gap_that_chance_explains_passes_and_one_that_it_does_not_fails(
+    labels: NDArray[np.bool_],
+) -> None:
+    """Chance is ruled out at the level of the policy: p = 0.03 explains nothing at 95 %."""
+    segments = np.where(np.arange(ROWS) % 2 == 0, "north", "south").astype(object)
+    limits = LIMITS.model_copy(
+        update={"max_segment_gap": 0.005, "max_flagged_calibration_gap": 1.0}
+    )
+    seen = []
+    for more in range(0, 40, 2):
+        some = (np.arange(ROWS) % 2 == 1) & ~labels & (np.cumsum(~labels) <= 4 * more)
+        scores = np.where(some, 0.35, _scorer(labels, 2.5))
+        verdict = _judge(labels, scores, segments=segments, limits=limits)
+        assert verdict.fairness is not None
+        assert verdict.fairness.difference is not None
+        p, gap = verdict.fairness.p_value, verdict.fairness.difference.estimate
+        fails = gap > 0.005 and p <= 1 - limits.confidence
+        assert ("fairness" in _failed(verdict)) is fails
+        seen.append(p)
+    assert any(0.01 < p <= 0.05 for p in seen)
 
 
 def test_data_without_segments_says_that_fairness_was_not_assessed(

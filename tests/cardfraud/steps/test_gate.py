@@ -161,6 +161,12 @@ CASES = {
                           champion=False, limits={"max_flagged_calibration_gap": 1.0}),
     "overconfident-where-it-counts": Case(_overconfident, "flagged_calibration", champion=False),
     "unfair": Case(_unfair, "fairness"),
+    "unfair-by-a-rule-that-declines": Case(
+        lambda: _graph(strong=2.2), "fairness_at_decline",
+        rules=(_everything(field=STRONG, op="gt", value=2.0,
+                           also=[{"field": SOUTH, "op": "ge", "value": 1}]),),
+        limits={"max_cost_increase": 10.0},
+    ),
     "too-few-frauds": Case(_better, "positives", champion=False, rows=_rows(share=0.006),
                            limits={"max_flagged_calibration_gap": 1.0}),
     "frauds-on-few-cards": Case(_better, "fraud_cards", rows=_on_cards(10),

@@ -60,7 +60,8 @@ def fairness_rule(found: Fairness, policy: Policy) -> str:
         f"the cards {gate.bootstrap_samples:,} times, and p says how often any segment then lies "
         f"as far off. A segment is compared from {found.min_legitimate:,} legitimate rows on, "
         f"where a rate at the limit gives {EXPECTED_ALERTS} false alerts, or when its own rate is "
-        "beyond chance."
+        "beyond chance; all others are compared together as one. What is declined is judged alone, "
+        "too, in the same way."
     )
 
 
