@@ -10,9 +10,10 @@ from cardfraud.adapters.bundles import (
     publish_bundle,
     publish_policy,
 )
+from cardfraud.adapters.documents import encode
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
-from cardfraud.contracts.bundle import make_manifest
+from cardfraud.contracts.bundle import _bundle_digest, _model_digest, make_manifest
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.policy import Policy, Thresholds
 from cardfraud.errors import CardfraudError, IntegrityError, InvalidSetting, NotFound, Unavailable
@@ -293,3 +294,27 @@ def test_a_store_that_is_down_is_said_to_be_down(each_server: Endpoints) -> None
     with pytest.raises(CardfraudError, match="is the endpoint up") as caught:
         load_bundle(ObjectStore(settings), "fraud", "sha256-" + "0" * 64)
     assert caught.value.retryable
+
+
+def test_a_bundle_of_another_model_is_refused(store: ObjectStore) -> None:
+    """Its bytes are whole and its digest is right, but it was published under another name."""
+    digest = publish_bundle(store, bundle_files(), "fraud", "x").bundle_digest
+    for key in list(store.keys(keys.bundle_prefix("fraud", digest))):
+        file = key.rpartition("/")[2]
+        store.put(keys.bundle_prefix("other", digest) + file, store.get(key))
+    with pytest.raises(IntegrityError, match=r"manifest\.json: name.*other.*fraud"):
+        load_bundle(store, "other", digest)
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "signature.json"])
+def test_a_whole_bundle_without_what_serving_needs_is_refused(tmp_path: Path, file: str) -> None:
+    """A manifest may be right in itself and name no graph, or no signature."""
+    whole = make_manifest("fraud", "x", bundle_files())
+    entries = {name: entry for name, entry in whole.files.items() if name != file}
+    lacking = whole.model_copy(update={"files": entries, "model_digest": _model_digest(entries)})
+    lacking = lacking.model_copy(update={"bundle_digest": _bundle_digest(lacking)})
+    for name in entries:
+        (tmp_path / name).write_bytes(bundle_files()[name])
+    (tmp_path / "manifest.json").write_bytes(encode(lacking))
+    with pytest.raises(IntegrityError, match=f"{file}.*absent"):
+        load_bundle_directory(tmp_path)

@@ -6,7 +6,7 @@ from cardfraud.contracts.bundle import InputColumn, Signature
 from cardfraud.contracts.frames import PREDICTION_SCHEMA
 from cardfraud.contracts.policy import Policy
 from cardfraud.errors import IntegrityError, NotFound
-from cardfraud.evaluation.replay import Replay, replay
+from cardfraud.evaluation.replay import _BATCH, Replay, replay
 from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.scoring.decision import decide
 from cardfraud.scoring.session import OnnxScorer
@@ -90,6 +90,16 @@ def test_a_row_that_was_changed_is_found(served: pl.DataFrame, change: str) -> N
     changed = pl.when(pl.col("transaction_key") == TAMPERED).then(value).otherwise(column)
     result = replay(served.with_columns(changed.alias(column)), scorer, policy)
     assert found(result) == [(TAMPERED, what)]
+
+
+def test_no_row_is_lost_between_two_batches(served: pl.DataFrame) -> None:
+    """Of a log that is longer than two batches every row is scored and decided again."""
+    alone = served.filter(bundle="one", policy="strict")
+    times = 2 * _BATCH // len(alone) + 2
+    result = replay(pl.concat([alone] * times), scorer, policy)
+    assert result.rows == times * len(alone) > 2 * _BATCH
+    assert result.scored + result.without_score == result.decided == result.rows
+    assert result.mismatches == []
 
 
 def test_rows_without_the_values_of_rules_are_counted_not_guessed(served: pl.DataFrame) -> None:
