@@ -146,6 +146,9 @@ class Transaction(BaseModel):
 
 TRANSACTION_FIELDS: Final = frozenset(Transaction.model_fields)
 _UNKNOWN_TOLD: Final = 10
+_TOO_FINE: Final = re.compile(r"[.,]\d{7}")
+_WHOLE_SECONDS: Final = 25
+"""Characters of a moment in whole seconds with an offset; most are no longer."""
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -177,6 +180,8 @@ def transaction_faults(record: object, *, index: int = 0) -> Transaction | list[
     when = record.get("event_time")
     if isinstance(when, str) and not re.search(r"(?:Z|z|[+-]\d\d:?\d\d)$", when.strip()):
         return [InvalidField("event_time", "needs an offset, such as Z or +02:00", index=index)]
+    if isinstance(when, str) and len(when) > _WHOLE_SECONDS and _TOO_FINE.search(when):
+        return [InvalidField("event_time", "microseconds at most", index=index)]
     if isinstance(when, datetime) and when.tzinfo is None:
         return [InvalidField("event_time", "needs a time zone", index=index)]
     unknown: list[InvalidField] = []

@@ -79,6 +79,8 @@ def test_times_keep_their_microseconds(local: datetime, minutes: int) -> None:
         ("amount", "1e2"),
         ("event_time", "2024-03-01T12:00:00"),
         ("event_time", "2024-02-30T12:00:00Z"),
+        ("event_time", "2024-03-01T12:00:00.0000001Z"),
+        ("event_time", "2024-03-01 12:00:00,1234567+02:00"),
         ("event_time", "yesterday"),
         ("event_time", 1_709_294_400),
         ("event_time", None),
