@@ -144,9 +144,9 @@ class GateLimits(_Grown):
     their share of frauds. A larger one fails unless chance explains it; below 50 such rows it is
     not judged."""
     max_segment_gap: Share = 0.01
-    """Largest difference of the false positive rate between segments, of what is stopped and of what
-    is declined: at 0.01, of a hundred good transactions one more is stopped in one segment than in
-    another. A larger difference fails unless chance explains it."""
+    """Largest difference of the false positive rate between segments, of what is stopped and of
+    what is declined: at 0.01, of a hundred good transactions one more is stopped in one segment
+    than in another. A larger difference fails unless chance explains it."""
     allow_unassessed_fairness: bool = True
     """Whether data without segments passes, with the words "fairness: not assessed"."""
     max_latency_p99_ms: Annotated[float, Field(gt=0)] = 10.0

@@ -158,7 +158,8 @@ CASES = {
     ),
     "too-good": Case(lambda: logistic({LEAK: 30.0}, bias=-15.0), "too_good"),
     "overconfident": Case(lambda: logistic({STRONG: 2.2, OTHER: 1.6}, bias=-1.0), "calibration",
-                          champion=False, limits={"max_flagged_calibration_gap": 1.0}),
+                          champion=False, limits={"max_flagged_calibration_gap": 1.0},
+                          thresholds=Thresholds(review=0.2, decline=1.0)),
     "overconfident-where-it-counts": Case(_overconfident, "flagged_calibration", champion=False),
     "unfair": Case(_unfair, "fairness"),
     "unfair-by-a-rule-that-declines": Case(
