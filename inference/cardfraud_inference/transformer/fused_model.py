@@ -15,8 +15,9 @@ from cardfraud_inference.transformer.probabilities import Headers
 
 INLINE_ROWS: Final = 256
 """Batches of more rows are scored in a thread of their own."""
-MOST_ASIDE: Final = 8
-"""Questions that may wait for the thread that answers what may be given up."""
+MOST_ASIDE: Final = 24
+"""Questions that may wait for the thread that answers what may be given up: about as many as it
+answers within the time that reasons have by default, at two milliseconds each."""
 
 
 class FusedModel:
