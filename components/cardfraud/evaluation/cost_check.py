@@ -40,7 +40,11 @@ def check_cost(comparison: Comparison, champion: Policy | None, limits: GateLimi
 
 
 def _first(comparison: Comparison) -> Check:
-    """A first model has to be worth more than no model at all."""
+    """A first model has to be worth more than no model at all.
+
+    The saving itself decides, not its interval's lower end: what it is compared with needs no
+    proof, and of a short period the interval is wide.
+    """
     saving = comparison.saving_per_thousand
     found = (
         "what they save cannot be measured"
@@ -50,8 +54,8 @@ def _first(comparison: Comparison) -> Check:
         "more than 0"
     )
     return _check(
-        passed=saving is not None and saving.low > 0,
-        value=None if saving is None else saving.low,
+        passed=saving is not None and saving.estimate > 0,
+        value=None if saving is None else saving.estimate,
         limit=0.0,
         sentence="Without a champion the decisions must cost less than stopping nothing and less "
         f"than reviewing everything: {found}.",

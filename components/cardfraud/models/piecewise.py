@@ -52,7 +52,9 @@ def fit_encoding(features: Float32Matrix, bins: int) -> PiecewiseLinearEncoding:
             lower, scale = np.zeros(1, np.float32), np.zeros(1, np.float32)
         else:
             lower = edges[:-1]
-            scale = (1 / np.diff(edges.astype(np.float64))).astype(np.float32)
+            steep = 1 / np.diff(edges.astype(np.float64))
+            # Edges may lie closer than the inverse of the largest float32 number.
+            scale = np.minimum(steep, np.finfo(np.float32).max).astype(np.float32)
         columns.append(np.full(len(lower), column, dtype=np.int64))
         lowers.append(lower)
         scales.append(scale)

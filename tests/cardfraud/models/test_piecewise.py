@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -37,6 +37,7 @@ def test_a_column_of_one_value_is_always_0(value: float) -> None:
     assert encoding.encode(later).tolist() == [[0.0]] * 5
 
 
+@example(np.array([2.780441e-39, 0.0], dtype=np.float32), 4)
 @given(arrays(np.float32, st.integers(1, 40), elements=finite32), st.integers(4, 64))
 def test_any_column_can_be_encoded(values: np.ndarray, bins: int) -> None:
     """Inputs lie in 0 to 1, rise with the value, and there are at most as many as asked for."""
