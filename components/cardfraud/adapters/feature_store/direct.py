@@ -15,7 +15,6 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from cardfraud.adapters.feature_store.marks import mark_of
 from cardfraud.adapters.feature_store.online import OnlineRow, translated
 from cardfraud.adapters.feature_store.redis_connections import RedisConnections, command
 from cardfraud.adapters.feature_store.settings import FeatureStoreSettings
@@ -91,13 +90,12 @@ class DirectReader:
             _row(user, merchant) for user, merchant in zip(answers[::2], answers[1::2], strict=True)
         ]
 
-    async def filled_with(self, views: Sequence[StateView]) -> bool:
-        """Whether the store has the mark of each of one or more views.
+    async def has_all(self, keys: Sequence[bytes]) -> bool:
+        """Whether the store has each of one or more keys.
 
         Raises:
             Unavailable: Redis does not answer.
         """
-        keys = [mark_of(self._project.decode(), view) for view in views]
         with translated(self._part):
             (answer,) = await self._connections.ask(command(b"EXISTS", *keys), 1)
             if isinstance(answer, Exception):

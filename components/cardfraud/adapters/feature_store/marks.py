@@ -7,7 +7,7 @@ mark beside it, and a reader that misses something asks whether the mark is ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cardfraud.adapters.feature_store.online import OnlineRow
 from cardfraud.contracts.features import StateView
@@ -19,12 +19,11 @@ def mark_of(project: str, view: StateView) -> bytes:
     return f"cardfraud:filled:{project}:{view.name}".encode()
 
 
-def views_missed(rows: Iterable[OnlineRow]) -> Sequence[StateView]:
+def views_missed(rows: Sequence[OnlineRow]) -> list[StateView]:
     """Views that jobs fill and that some row has nothing of."""
-    missed = set()
-    for row in rows:
-        if row.history is None:
-            missed.add(USER_HISTORY_STATE)
-        if row.merchant is None:
-            missed.add(MERCHANT_STATE)
-    return sorted(missed, key=lambda view: view.name)
+    missed = []
+    if any(row.history is None for row in rows):
+        missed.append(USER_HISTORY_STATE)
+    if any(row.merchant is None for row in rows):
+        missed.append(MERCHANT_STATE)
+    return missed

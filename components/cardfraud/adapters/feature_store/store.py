@@ -153,7 +153,8 @@ class FeatureStore:
         """
         if start.tzinfo is None or end.tzinfo is None or end < start:
             raise InvalidInput("materialize needs two moments with a time zone, in order")
-        views = [view.name for view in STATE_VIEWS if view.writer == "backfill"]
+        views = [view for view in STATE_VIEWS if view.writer == "backfill"]
+        names = [view.name for view in views]
         silent = io.StringIO()  # Feast prints; a job's output is ours to choose
         with (
             online.translated(self.settings.online_store),
@@ -163,8 +164,8 @@ class FeatureStore:
             # Feast notes the interval in the registry as it knows it; another process may have
             # written that since.
             self._training.refresh_registry()
-            self._training.materialize(start, end, feature_views=views)
-            self._mark(self._training, *(view for view in STATE_VIEWS if view.name in views))
+            self._training.materialize(start, end, feature_views=names)
+            self._mark(self._training, *views)
 
     def read_online(
         self, user_ids: Sequence[str], merchant_ids: Sequence[str]
@@ -227,13 +228,8 @@ class FeatureStore:
         Args:
             rows: what one of the reading methods returned.
         """
-        missed = views_missed(rows)
-        return bool(missed) and not await self._direct.filled_with(missed)
-
-    def _mark(self, store: Any, *views: StateView) -> None:
-        """Say beside the state that it was written, over the connection that wrote it."""
-        client = online.connection(store, "_client")
-        client.mset({mark_of(self.settings.project, view): b"1" for view in views})
+        marks = [mark_of(self.settings.project, view) for view in views_missed(rows)]
+        return bool(marks) and not await self._direct.has_all(marks)
 
     def read_stream_states(self, user_ids: Sequence[str]) -> dict[str, UserStream]:
         """Read what the stream wrote of these users; users without state are left out.
@@ -316,6 +312,11 @@ class FeatureStore:
         """Feast's store with its offline half."""
         self.check()
         return self._open(offline=True)
+
+    def _mark(self, store: Any, *views: StateView) -> None:
+        """Say beside the state that it was written, over the connection that wrote it."""
+        client = online.connection(store, "_client")
+        client.mset({mark_of(self.settings.project, view): b"1" for view in views})
 
     def _open(self, *, offline: bool) -> Any:
         load_feast()

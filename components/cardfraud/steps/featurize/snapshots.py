@@ -199,16 +199,15 @@ def _put(
         pass
     else:
         entity = frame.columns[0]
-        newest = old["event_timestamp"].max()
-        if isinstance(newest, datetime):
-            if newest >= moment + _HOUR:
-                return _Put(old, superseded=True)
-            corrects = newest >= moment
+        newest = old.select(pl.col("event_timestamp").max().fill_null(moment - _HOUR)).item()
+        if newest >= moment + _HOUR:
+            return _Put(old, superseded=True)
+        corrects = newest >= moment
         gone = old.join(frame, on=entity, how="anti").select(entity, state=pl.lit(nothing))
         frame = pl.concat([frame, gone]).sort(entity)
         if old.drop("event_timestamp").equals(frame):
             return _Put(old)
-        if corrects and isinstance(newest, datetime):
+        if corrects:
             available = newest + _MICROSECOND
     stamp = pl.lit(available).cast(pl.Datetime("us", "UTC"))
     frame = frame.with_columns(event_timestamp=stamp)
