@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cardfraud.contracts.bundle import Hex
+from cardfraud.contracts.bundle import LINEAGE_FILE, MODEL_FILE, SIGNATURE_FILE, Hex
 from cardfraud.contracts.frozen import Frozen
 
 CANDIDATE_SCHEMA_VERSION: Final = 1
@@ -26,6 +26,8 @@ CANDIDATE_FILE: Final = "candidate.json"
 TRAINING_FILE: Final = "training.json"
 VALIDATION_FILE: Final = "validation.parquet"
 TEST_FILE: Final = "test.parquet"
+TRAINED_FILES: Final = (MODEL_FILE, SIGNATURE_FILE, LINEAGE_FILE)
+"""What a bundle takes over from training as it is."""
 
 Split = Literal["time", "leaky_stratified"]
 """``leaky_stratified`` draws rows at random: the same card then stands on both sides and the future

@@ -51,7 +51,6 @@ class Case:
 
     Attributes:
         candidate: what is judged.
-        model: bytes of its graph.
         policy: costs and limits, and the thresholds and rules that the candidate would act by.
         rows: the held-out rows.
         scorer: the graph as it is served.
@@ -61,7 +60,6 @@ class Case:
     """
 
     candidate: Candidate
-    model: bytes
     policy: Policy
     rows: HeldOut
     scorer: OnnxScorer
@@ -100,7 +98,6 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
         )
     return Case(
         candidate=candidate,
-        model=model,
         policy=policy,
         rows=rows,
         scorer=scorer,

@@ -11,6 +11,7 @@ from cardfraud.adapters.candidates import candidate_key, read_candidate, read_ca
 from cardfraud.adapters.documents import encode
 from cardfraud.contracts import keys
 from cardfraud.contracts.bundle import CARD_FILE, LINEAGE_FILE, METRICS_FILE
+from cardfraud.contracts.candidate import CANDIDATE_FILE, TRAINED_FILES
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluation
 from cardfraud.contracts.policy import Policy
@@ -166,15 +167,16 @@ def _write(
 ) -> Evaluation:
     run_id = case.candidate.run_id
     files = {METRICS_FILE: encode(metrics), CARD_FILE: card, POLICY_FILE: case.policy.encode()}
+    judged = {file: case.candidate.files[file] for file in TRAINED_FILES}  # read and compared
+    written = {CANDIDATE_FILE: encode(case.candidate), **files}
     evaluation = Evaluation(
         run_id=run_id,
-        model_sha256=sha256_hex(case.model),
         compared_with=config.compare_with,
         compared_bundle=metrics.champion_digest,
         policy=case.policy.digest,
         passed=metrics.verdict.passed,
         reasons=metrics.verdict.reasons,
-        files={file: sha256_hex(content) for file, content in files.items()},
+        files=judged | {file: sha256_hex(content) for file, content in written.items()},
     )
     for file, content in files.items():
         store.put(candidate_key(run_id, file), content)

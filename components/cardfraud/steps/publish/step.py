@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from pydantic import BaseModel, ConfigDict
 
 from cardfraud.adapters.bundles import publish_bundle, publish_policy
-from cardfraud.adapters.candidates import candidate_key, read_candidate, read_candidate_file
-from cardfraud.adapters.documents import parse
+from cardfraud.adapters.candidates import candidate_key, read_candidate
+from cardfraud.adapters.documents import encode, parse
 from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.contracts import keys
-from cardfraud.contracts.bundle import (
-    CARD_FILE,
-    LINEAGE_FILE,
-    METRICS_FILE,
-    MODEL_FILE,
-    SIGNATURE_FILE,
-    Manifest,
-    make_manifest,
-)
-from cardfraud.contracts.candidate import Candidate
+from cardfraud.contracts.bundle import REQUIRED_FILES, Manifest, make_manifest
+from cardfraud.contracts.candidate import CANDIDATE_FILE, Candidate
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.evaluation import EVALUATION_FILE, POLICY_FILE, Evaluation
 from cardfraud.contracts.policy import Policy
@@ -36,6 +28,7 @@ if TYPE_CHECKING:
     from cardfraud.adapters.registry import Tracking
 
 _log = structlog.get_logger(__name__)
+_AGAIN: Final = "it is not what was judged: evaluate the candidate again"
 
 
 class PublishResult(BaseModel):
@@ -54,6 +47,8 @@ class PublishResult(BaseModel):
 def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> PublishResult:
     """Publish the bundle and the policy of a candidate, move the aliases, mirror them in MLflow.
 
+    What is published is what was judged, to the byte: every file is compared with the verdict.
+
     A champion is moved by a candidate that was compared with it, with the very bundle that the
     alias names now; without a champion there is nothing to compare with.
 
@@ -64,7 +59,7 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
     Raises:
         DataRejected: the candidate did not pass; says which checks failed.
         NotFound: there is no such candidate, or it was not evaluated.
-        IntegrityError: a file is not the one that was trained or judged.
+        IntegrityError: a file is not the one that was judged; names it.
         Conflict: the candidate was not compared with the present champion, or the alias that it
             was compared with has moved since; found out before anything is published.
         InvalidSetting: a rule of the policy reads a value that no request has.
@@ -75,8 +70,8 @@ def run(config: PublishConfig, store: ObjectStore, tracking: Tracking) -> Publis
     store.check_conditional_writes()
     candidate = read_candidate(store, config.run_id)
     evaluation = _passed(store, candidate)
-    files = _files(store, candidate, evaluation)
-    policy = parse(Policy, _judged(store, evaluation, POLICY_FILE), POLICY_FILE)
+    files = _judged(store, candidate, evaluation)
+    policy = parse(Policy, files.pop(POLICY_FILE), POLICY_FILE)
     check_rules(policy, FEATURE_NAMES)
     planned = make_manifest(candidate.model, candidate.algorithm, files)
     for alias in config.aliases:
@@ -111,26 +106,31 @@ def _passed(store: ObjectStore, candidate: Candidate) -> Evaluation:
     evaluation = parse(Evaluation, content, EVALUATION_FILE)
     if not evaluation.passed:
         raise DataRejected(f"candidate {candidate.run_id}", list(evaluation.reasons))
-    promised = candidate.files[MODEL_FILE]
-    if (evaluation.run_id, evaluation.model_sha256) != (candidate.run_id, promised):
-        raise IntegrityError(
-            MODEL_FILE, evaluation.model_sha256, promised, hint="evaluate it again"
-        )
+    if evaluation.run_id != candidate.run_id:
+        what = f"{EVALUATION_FILE}: run_id"
+        raise IntegrityError(what, candidate.run_id, evaluation.run_id, hint=_AGAIN)
     return evaluation
 
 
-def _files(store: ObjectStore, candidate: Candidate, evaluation: Evaluation) -> dict[str, bytes]:
-    trained = (MODEL_FILE, SIGNATURE_FILE, LINEAGE_FILE)
-    files = {file: read_candidate_file(store, candidate, file) for file in trained}
-    return files | {file: _judged(store, evaluation, file) for file in (METRICS_FILE, CARD_FILE)}
+def _judged(store: ObjectStore, candidate: Candidate, evaluation: Evaluation) -> dict[str, bytes]:
+    """Read the files of the bundle and the policy once, and compare them with the verdict."""
+    files = {}
+    for file in (*REQUIRED_FILES, POLICY_FILE):
+        promised = evaluation.files[file]
+        try:
+            files[file] = store.get(candidate_key(candidate.run_id, file))
+        except NotFound as error:
+            raise IntegrityError(file, promised, "absent", hint=_AGAIN) from error
+        _compare(file, promised, files[file])
+    # After the files, so that what was changed is named rather than what promised it.
+    _compare(CANDIDATE_FILE, evaluation.files[CANDIDATE_FILE], encode(candidate))
+    return files
 
 
-def _judged(store: ObjectStore, evaluation: Evaluation, file: str) -> bytes:
-    content = store.get(candidate_key(evaluation.run_id, file))
+def _compare(file: str, promised: str, content: bytes) -> None:
     actual = sha256_hex(content)
-    if actual != evaluation.files[file]:
-        raise IntegrityError(file, evaluation.files[file], actual, hint="evaluate it again")
-    return content
+    if actual != promised:
+        raise IntegrityError(file, promised, actual, hint=_AGAIN)
 
 
 def _expected(

@@ -1,15 +1,20 @@
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from cardfraud.adapters.bundles import load_bundle, load_policy, publish_bundle
 from cardfraud.adapters.candidates import candidate_key
+from cardfraud.adapters.documents import encode
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.pointers import alias_digest, move_alias
 from cardfraud.adapters.registry import Tracking
-from cardfraud.contracts.candidate import Candidate
+from cardfraud.contracts.bundle import REQUIRED_FILES, Signature
+from cardfraud.contracts.candidate import CANDIDATE_FILE, Candidate
+from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.evaluation import Evaluation
 from cardfraud.contracts.policy import GateLimits
 from cardfraud.errors import Conflict, DataRejected, IntegrityError, NotFound, Unavailable
@@ -141,20 +146,100 @@ def test_only_the_aliases_asked_for_move(
     assert alias_digest(store, "models", candidate.model, "champion") is None
 
 
-@pytest.mark.parametrize("file", ["metrics.json", "card.md", "policy.json", "model.onnx"])
-def test_files_changed_since_the_verdict_are_not_published(
-    store: ObjectStore, tracking: Tracking, candidate: Candidate, file: str
-) -> None:
-    """What is published is what was trained and judged, to the byte."""
-    _evaluate(store, candidate)
-    key = candidate_key(candidate.run_id, file)
-    before = store.get(key)
-    store.put(key, before + b" ")
+@contextmanager
+def _changed(
+    store: ObjectStore, candidate: Candidate, file: str, content: bytes | None
+) -> Iterator[None]:
+    """Let a file of a candidate be another, or absent, for a while.
+
+    ``candidate.json`` promises it, as whoever can write the one can write the other.
+    """
+    keys = [candidate_key(candidate.run_id, name) for name in (file, CANDIDATE_FILE)]
+    before = {key: store.get(key) for key in keys}
+    files = dict(candidate.files)
+    if content is None:
+        store.delete(keys[0])
+    else:
+        store.put(keys[0], content)
+        files[file] = sha256_hex(content)
+    store.put(keys[1], encode(candidate.model_copy(update={"files": files})))
     try:
-        with pytest.raises(IntegrityError, match=file.replace(".", r"\.")):
-            _publish(store, tracking, candidate)
+        yield
     finally:
-        store.put(key, before)
+        for key, old in before.items():
+            store.put(key, old)
+
+
+def _signature(store: ObjectStore, candidate: Candidate) -> Signature:
+    content = store.get(candidate_key(candidate.run_id, "signature.json"))
+    return Signature.model_validate_json(content)
+
+
+def _swapped(signature: Signature) -> Signature:
+    """The same with the first two names in each other's place."""
+    first, second, *rest = signature.inputs
+    names = (
+        first.model_copy(update={"name": second.name}),
+        second.model_copy(update={"name": first.name}),
+    )
+    return signature.model_copy(update={"inputs": (*names, *rest)})
+
+
+def _defaulted(signature: Signature) -> Signature:
+    """The same with another value for what is missing."""
+    first, *rest = signature.inputs
+    other = first.model_copy(update={"default": first.default + 1})
+    return signature.model_copy(update={"inputs": (other, *rest)})
+
+
+def test_a_signature_changed_since_the_verdict_is_not_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """Names and defaults decide what a server answers, so a verdict over others says nothing.
+
+    Not even where the digest in ``candidate.json`` was changed along.
+    """
+    _evaluate(store, candidate)
+    signature = _signature(store, candidate)
+    for other in (_swapped(signature), _defaulted(signature)):
+        with (
+            _changed(store, candidate, "signature.json", encode(other)),
+            pytest.raises(IntegrityError, match=r"^'signature\.json'.*evaluate the candidate"),
+        ):
+            _publish(store, tracking, candidate)
+    assert list(store.keys(f"models/{candidate.model}/")) == []
+    _publish(store, tracking, candidate)
+
+
+def test_files_changed_since_the_verdict_are_not_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """What is published is what was judged, to the byte; the error names what is not."""
+    _evaluate(store, candidate)
+    files = (*REQUIRED_FILES, "policy.json")
+    before = {file: store.get(candidate_key(candidate.run_id, file)) for file in files}
+    changes = [(file, before[file] + b" ") for file in files]
+    for file, content in [*changes, *((file, None) for file in files)]:
+        with (
+            _changed(store, candidate, file, content),
+            pytest.raises(IntegrityError, match=f"^'{re.escape(file)}'"),
+        ):
+            _publish(store, tracking, candidate)
+    assert list(store.keys(f"models/{candidate.model}/")) == []
+
+
+def test_another_description_of_the_candidate_is_not_published(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """A verdict under one model's name and champion publishes nothing under another's."""
+    _evaluate(store, candidate)
+    key = candidate_key(candidate.run_id, CANDIDATE_FILE)
+    for change in ({"model": "another"}, {"algorithm": "oracle"}, {"tracked_model": "m-0"}):
+        store.put(key, encode(candidate.model_copy(update=change)))
+        with pytest.raises(IntegrityError, match=r"^'candidate\.json'"):
+            _publish(store, tracking, candidate)
+    for model in (candidate.model, "another"):
+        assert list(store.keys(f"models/{model}/")) == []
 
 
 @pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
@@ -169,21 +254,31 @@ def test_to_a_store_that_ignores_conditions_nothing_is_published(
     assert list(store.keys("aliases/.probe")) == []
 
 
-@pytest.mark.parametrize("field", ["run_id", "model_sha256"])
-def test_the_verdict_over_another_model_is_no_verdict(
-    store: ObjectStore, tracking: Tracking, candidate: Candidate, field: str
+def test_the_verdict_of_another_run_is_no_verdict(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
 ) -> None:
-    """A passing evaluation of another run, or of another graph, publishes nothing."""
+    """A passing evaluation of another run publishes nothing, though it binds the same files."""
     _evaluate(store, candidate)
     key = candidate_key(candidate.run_id, "evaluation.json")
     verdict = Evaluation.model_validate_json(store.get(key))
-    other = verdict.model_copy(update={field: "0" * len(getattr(verdict, field))})
-    for file in ("metrics.json", "card.md", "policy.json"):  # the other run's files are whole
-        content = store.get(candidate_key(candidate.run_id, file))
-        store.put(candidate_key(other.run_id, file), content)
-    store.put(key, other.model_dump_json().encode())
-    with pytest.raises(IntegrityError, match="evaluate it again"):
+    store.put(key, encode(verdict.model_copy(update={"run_id": "0" * 32})))
+    with pytest.raises(IntegrityError, match=r"evaluation\.json: run_id.*again"):
         _publish(store, tracking, candidate)
+    assert list(store.keys(f"models/{candidate.model}/")) == []
+
+
+def test_a_verdict_that_does_not_bind_every_file_is_no_verdict(
+    store: ObjectStore, tracking: Tracking, candidate: Candidate
+) -> None:
+    """What a verdict says nothing of is not published on it; the error names the file."""
+    _evaluate(store, candidate)
+    key = candidate_key(candidate.run_id, "evaluation.json")
+    verdict = Evaluation.model_validate_json(store.get(key))
+    for left_out in verdict.files:
+        files = {file: digest for file, digest in verdict.files.items() if file != left_out}
+        store.put(key, encode(verdict.model_copy(update={"files": files})))
+        with pytest.raises(IntegrityError, match=rf"^'evaluation\.json'.*{left_out}"):
+            _publish(store, tracking, candidate)
     assert list(store.keys(f"models/{candidate.model}/")) == []
 
 
