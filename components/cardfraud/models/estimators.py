@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cardfraud.models.linear_start import LinearStart
 from cardfraud.models.matrix import Float32Matrix
 from cardfraud.models.thresholds import round_forest, round_lightgbm_text
 
@@ -96,18 +97,19 @@ class GradientBoostingCore:
 
     output: Output = "margin"
 
-    def __init__(self, booster: "Booster") -> None:
-        """Round the thresholds in the model's text and load it again."""
+    def __init__(self, booster: "Booster", start: LinearStart | None = None) -> None:
+        """Round the thresholds in the model's text and load it again; ``start`` is added to it."""
         from lightgbm import Booster
 
+        self._start = start
         self._text = round_lightgbm_text(booster.model_to_string())
         self._booster = Booster(model_str=self._text)
 
     def margin(self, features: Float32Matrix) -> NDArray[np.float64]:
         """Return the raw score, ``[N]``."""
-        return np.asarray(
-            self._booster.predict(features, raw_score=True, num_threads=1), dtype=np.float64
-        )
+        raw = self._booster.predict(features, raw_score=True, num_threads=1)
+        margin = np.asarray(raw, dtype=np.float64)
+        return margin if self._start is None else margin + self._start.margin(features)
 
     def to_onnx(self) -> "ModelProto":
         """Convert as a regression, which leaves the raw score as it is."""
@@ -123,7 +125,7 @@ class GradientBoostingCore:
         model: ModelProto = convert_lightgbm(
             booster, initial_types=[("features", shape)], target_opset=OPSET, zipmap=False
         )
-        return model
+        return model if self._start is None else self._start.added_to(model)
 
 
 def _skl2onnx(

@@ -1,5 +1,6 @@
 """How each estimator is fitted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from cardfraud.models.estimators import (
     LogisticRegressionCore,
     RandomForestCore,
 )
+from cardfraud.models.linear_start import fit_linear_start, positions
 from cardfraud.models.matrix import Float32Matrix
 from cardfraud.models.network_fitting import fit_neural_network
 from cardfraud.models.parameters import (
@@ -37,10 +39,15 @@ def fit_core(
     features: Float32Matrix,
     labels: NDArray[np.bool_],
     *,
+    names: Sequence[str] | None,
     seed: int,
     threads: int,
 ) -> Core:
-    """Fit the estimator that ``parameters`` belong to on ``[N, F]`` features, ``[N]`` labels."""
+    """Fit the estimator that ``parameters`` belong to on ``[N, F]`` features, ``[N]`` labels.
+
+    Raises:
+        InvalidSetting: a parameter names a feature that is not among ``names``.
+    """
     rows = _Rows(features, labels, _weights(parameters, labels))
     match parameters:
         case LogisticRegressionParameters():
@@ -48,7 +55,8 @@ def fit_core(
         case RandomForestParameters():
             return _random_forest(parameters, rows, seed, threads)
         case GradientBoostingParameters():
-            return _gradient_boosting(parameters, rows, seed, threads)
+            start = positions(parameters.linear_start, names)
+            return _gradient_boosting(parameters, rows, start, seed, threads)
         case NeuralNetworkParameters():
             return fit_neural_network(parameters, features, labels, rows.weight, seed)
         case _:
@@ -101,9 +109,17 @@ def _random_forest(
 
 
 def _gradient_boosting(
-    parameters: GradientBoostingParameters, rows: _Rows, seed: int, threads: int
+    parameters: GradientBoostingParameters,
+    rows: _Rows,
+    columns: tuple[int, ...],
+    seed: int,
+    threads: int,
 ) -> GradientBoostingCore:
     import lightgbm
+
+    start = None
+    if columns:
+        start = fit_linear_start(columns, rows.features, rows.labels, rows.weight)
 
     settings: dict[str, Any] = {
         "objective": "binary",
@@ -124,5 +140,10 @@ def _gradient_boosting(
         "use_missing": False,
         "verbose": -1,
     }
-    data = lightgbm.Dataset(rows.features, rows.labels.astype(np.int8), weight=rows.weight)
-    return GradientBoostingCore(lightgbm.train(settings, data, parameters.trees))
+    data = lightgbm.Dataset(
+        rows.features,
+        rows.labels.astype(np.int8),
+        weight=rows.weight,
+        init_score=None if start is None else start.margin(rows.features),
+    )
+    return GradientBoostingCore(lightgbm.train(settings, data, parameters.trees), start)

@@ -50,6 +50,10 @@ class GradientBoostingParameters(EstimatorParameters):
     """A split must lower the loss by this much. Where frauds are few and nothing tells them apart,
     the best of many thresholds gains several units by chance, and such splits disorder the rows
     that the model knows least of. It depends on how many rows there are; small tables need less."""
+    linear_start: tuple[str, ...] = Field(default=(), max_length=16)
+    """Features of a logistic regression whose margin boosting starts from, for smooth trends which
+    no split is worth; without any it starts from the share of frauds. See
+    ``cardfraud.models.linear_start``."""
     max_bins: int = Field(default=4095, ge=2, le=65_535)
     """Bins of each feature. Fraud shares of merchants are 0 in nearly every row, and bins hold
     equally many rows: the usual 255 leave a handful for all shares above 0."""

@@ -72,6 +72,7 @@ def fit(
     labels: NDArray[np.bool_],
     *,
     params: dict[str, Any] | None = None,
+    names: Sequence[str] | None = None,
     seed: int = 42,
     validation: tuple[Float32Matrix, NDArray[np.bool_]] | None = None,
     threads: int = 1,
@@ -83,6 +84,7 @@ def fit(
         features: ``[N, F]`` float32, finite, in the model's input order.
         labels: ``[N]`` booleans; true is fraud.
         params: parameters that differ from the estimator's defaults.
+        names: of the F features, for parameters that name some.
         seed: seed of all random choices.
         validation: features and labels that came after the training rows, to fit the calibration
             on; None leaves the estimator's own probabilities.
@@ -97,7 +99,7 @@ def fit(
         raise InvalidSetting("seed", f"must lie in 0 to {_MAX_SEED}, got {seed}")
     x = feature_matrix(features)
     y = class_labels(labels, len(x))
-    core = fit_core(settings, x, y, seed=seed, threads=threads)
+    core = fit_core(settings, x, y, names=names, seed=seed, threads=threads)
     calibration = PlattCalibration()
     if validation is not None:
         held_out = feature_matrix(validation[0], columns=x.shape[1])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cardfraud.errors import InvalidSetting
 from cardfraud.evaluation.calibration import brier_score, expected_calibration_error
+from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.models.calibration import fit_platt, sigmoid
 from cardfraud.models.matrix import Float32Matrix
 from cardfraud.models.training import fit
@@ -122,6 +123,7 @@ def _run(case: _Case, estimator: str, parameters: dict[str, Any], treatment: str
         treated.features,
         treated.labels,
         params={**parameters, "positive_weight": treated.weight},
+        names=FEATURE_NAMES,
         seed=seed,
     )
     seconds = time.perf_counter() - started

@@ -106,6 +106,7 @@ def fit_subject(
         matrix[train],
         tables.fraud[train],
         params=configuration.parameters,
+        names=FEATURE_NAMES,
         seed=seed,
         validation=(matrix[validation], tables.fraud[validation]),
         threads=configuration.threads,

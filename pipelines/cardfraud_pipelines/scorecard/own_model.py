@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardfraud.errors import InvalidFrame
+from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.models.training import TrainedModel, fit
 from cardfraud_pipelines.scorecard.configuration import Configuration
 from cardfraud_pipelines.scorecard.dataset import Dataset
@@ -55,6 +56,7 @@ def fit_own(
         features[rows],
         data.fraud[rows],
         params=configuration.parameters,
+        names=FEATURE_NAMES,
         seed=seed,
         threads=configuration.threads,
     )

@@ -5,12 +5,16 @@ from typing import Any
 
 from cardfraud.models.parameters import ESTIMATORS
 from cardfraud.models.training import TrainedModel, fit
-from tests.cardfraud.models.data import rows
+from tests.cardfraud.models.data import NAMES, rows
 
 SMALL: dict[str, dict[str, Any]] = {
     "logistic_regression": {},
     "random_forest": {"trees": 20},
-    "gradient_boosting": {"trees": 40, "min_samples_leaf": 20},
+    "gradient_boosting": {
+        "trees": 40,
+        "min_samples_leaf": 20,
+        "linear_start": ("share", "constant"),
+    },
     "neural_network": {
         "hidden": (16, 8),
         "bins": 16,
@@ -29,4 +33,5 @@ def train(name: str, **rest: Any) -> TrainedModel:
     """Fit a small model of one kind."""
     params = SMALL[name] | rest.pop("params", {})
     validation = (VALIDATION.x, VALIDATION.y)
-    return fit(name, TRAIN.x, TRAIN.y, **{"params": params, "validation": validation} | rest)
+    given = {"params": params, "names": NAMES, "validation": validation}
+    return fit(name, TRAIN.x, TRAIN.y, **given | rest)

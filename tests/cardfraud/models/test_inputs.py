@@ -38,6 +38,7 @@ def test_columns_may_come_in_any_order_that_has_their_names(name: str, model: Tr
         columns(TRAIN.x, ORDER),
         TRAIN.y,
         params=SMALL[name],
+        names=SHUFFLED,
         validation=(columns(VALIDATION.x, ORDER), VALIDATION.y),
     )
     graph = shuffled.to_onnx(SHUFFLED)
@@ -87,7 +88,7 @@ def fit_quietly(name: str, x: Float32Matrix, y: NDArray[np.bool_], **rest: objec
     with warnings.catch_warnings():
         # LightGBM says that there are no features to split on, which is the point here.
         warnings.simplefilter("ignore")
-        return fit(name, x, y, params=SMALL[name], **rest)  # type: ignore[arg-type]
+        return fit(name, x, y, params=SMALL[name], names=NAMES, **rest)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -7.5, 1e6])
@@ -119,7 +120,7 @@ def test_one_constant_column_has_no_say(name: str, model: TrainedModel) -> None:
 def test_a_column_that_repeats_another_is_no_obstacle(name: str) -> None:
     """Two equal columns are fitted, exported and scored like any others."""
     twice = np.ascontiguousarray(np.hstack([TRAIN.x, TRAIN.x[:, :1]]))
-    model = fit(name, twice, TRAIN.y, params=SMALL[name])
+    model = fit(name, twice, TRAIN.y, params=SMALL[name], names=[*NAMES, "again"])
     tested = np.ascontiguousarray(np.hstack([TEST.x, TEST.x[:, :1]]))
     assert require_parity(model, model.to_onnx([*NAMES, "again"]), tested) <= TOLERANCE
     auc = auc_roc(TEST.y, model.predict_probability(tested))

@@ -53,6 +53,7 @@ def fit_splits(config: TrainConfig, splits: Splits) -> Fitted:
         splits.train.features,
         splits.train.labels,
         params=parameters,
+        names=FEATURE_NAMES,
         seed=config.seed,
         validation=(held_out.features, held_out.labels) if config.calibrate else None,
         threads=config.threads,

@@ -1,0 +1,105 @@
+"""A logistic regression on a few features, which boosting starts from.
+
+Trees move a row by steps, and what tells little about any one row gets none: a split must gain more
+than chance does. Rows that no split reaches are then all alike, although a smooth trend of one
+feature would order them. As a start of the margin such a trend costs one coefficient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardfraud.errors import InvalidSetting
+from cardfraud.models.matrix import Float32Matrix
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_SUM: Final = "cardfraud_started"
+
+
+@dataclass(frozen=True, slots=True)
+class LinearStart:
+    """``margin = intercept + features[:, columns] @ coefficients``."""
+
+    columns: tuple[int, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+
+    def margin(self, features: Float32Matrix) -> NDArray[np.float64]:
+        """Return the log-odds of each row, ``[N]``, of features ``[N, F]``."""
+        chosen = features[:, self.columns].astype(np.float64)
+        margin: NDArray[np.float64] = chosen @ np.array(self.coefficients) + self.intercept
+        return margin
+
+    def added_to(self, core: ModelProto) -> ModelProto:
+        """Return a graph whose output is that of ``core``, ``[N, 1]`` margins, plus this one."""
+        from onnx import ModelProto, helper, numpy_helper
+
+        model = ModelProto()
+        model.CopyFrom(core)
+        graph = model.graph
+        constants = {
+            "cardfraud_start_columns": np.array(self.columns, dtype=np.int64),
+            "cardfraud_start_coefficients": np.array(self.coefficients, np.float32)[:, None],
+            "cardfraud_start_intercept": np.float32(self.intercept),
+        }
+        graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
+        )
+        columns, coefficients, intercept = constants
+        chosen, slope, start = (f"cardfraud_start_{part}" for part in ("chosen", "slope", "margin"))
+        inputs, last = graph.input[0].name, graph.output[0].name
+        graph.node.extend(
+            [
+                helper.make_node("Gather", [inputs, columns], [chosen], name=chosen, axis=1),
+                helper.make_node("MatMul", [chosen, coefficients], [slope], name=slope),
+                helper.make_node("Add", [slope, intercept], [start], name=start),
+                helper.make_node("Add", [last, start], [_SUM], name=_SUM),
+            ]
+        )
+        graph.output[0].name = _SUM
+        return model
+
+
+def positions(names: Sequence[str], columns: Sequence[str] | None) -> tuple[int, ...]:
+    """Return the place of each named feature among the columns of the training rows.
+
+    Raises:
+        InvalidSetting: a name occurs twice, or is none of the columns; none is, where their names
+            are not given.
+    """
+    known = list(columns or ())
+    for name in names:
+        if name not in known:
+            raise InvalidSetting("linear_start", f"there is no column {name!r}")
+    if len(set(names)) != len(names):
+        raise InvalidSetting("linear_start", "a name occurs twice")
+    return tuple(known.index(name) for name in names)
+
+
+def fit_linear_start(
+    columns: tuple[int, ...],
+    features: Float32Matrix,
+    labels: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+) -> LinearStart:
+    """Fit the logistic regression of ``[N]`` labels on some columns of ``[N, F]`` features.
+
+    The columns are standardised for the fit, so that the solver's steps and the ridge of 1 are
+    well scaled whatever their units.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    scaled = scaler.fit_transform(features[:, columns].astype(np.float64))
+    model = LogisticRegression(max_iter=1_000).fit(scaled, labels, sample_weight=weight)
+    coefficients = model.coef_[0] / scaler.scale_
+    intercept = float(model.intercept_[0] - coefficients @ scaler.mean_)
+    return LinearStart(columns, tuple(map(float, coefficients)), intercept)
