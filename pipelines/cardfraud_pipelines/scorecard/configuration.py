@@ -9,7 +9,12 @@ when merchants' state came to be refreshed by the hour. Then the order of the 98
 score lowest was looked at, on these weeks: the frauds among them stood below other rows as often as
 above. Of least gains of a split of 0, 4, 8, 15 and 25, path smoothing, larger leaves, fewer rows a
 tree and monotone features, a least gain of 8 moved AUC ROC most (0.885 to 0.888, two seeds) at the
-same average precision (0.770) and Card Precision; it was taken.
+same average precision (0.770) and Card Precision; it was taken. What orders such rows at all is the
+time since the merchant's last honest transaction, a trend too slight for a split. Boosting was
+started from a logistic regression on it, on its logarithm, and on it with the amount or counts of
+the merchant beside it; with that start least gains of 4, 8, 11, 12 and 15, 120 and 150 trees were
+tried again. The start from it alone with a least gain of 11 has an AUC ROC of 0.894 (two seeds) at
+an average precision of 0.769 and was taken.
 """
 
 import hashlib
@@ -40,11 +45,12 @@ class Configuration(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-EARLIER_LOOKS: Final = 3
+EARLIER_LOOKS: Final = 4
 """Times that the book's week (2018-08-08) was scored before: once before features of fraud streaks
-were added, once while merchants' state was refreshed by day instead of by the hour, and once before
-a split had a least gain. What was scored there told that AUC ROC fell short of its goal (0.881,
-then 0.889), which is why something was looked for; what was found was found on the weeks below."""
+were added, once while merchants' state was refreshed by day instead of by the hour, once before a
+split had a least gain, and once before boosting had a linear start. What was scored there told that
+AUC ROC fell short of its goal (0.881, then 0.889 and 0.887), which is why something was looked for;
+what was found was found on the weeks below."""
 
 SELECTED_ON: Final = (date(2018, 7, 4), date(2018, 7, 31))
 """First and last day of the test weeks that this configuration was chosen on."""
@@ -59,7 +65,8 @@ CONFIGURATION: Final = Configuration(
         "min_samples_leaf": 50,
         "feature_share": 0.7,
         "l2": 5.0,
-        "min_split_gain": 8.0,
+        "min_split_gain": 11.0,
+        "linear_start": ["merchant_days_since_nonfraud"],
         "max_bins": 4095,
     },
 )
