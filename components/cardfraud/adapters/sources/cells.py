@@ -14,6 +14,7 @@ from cardfraud.errors import InvalidFrame
 UTC_TIME: Final = pl.Datetime("us", "UTC")
 _OFFSET: Final = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
 _ISO: Final = "%Y-%m-%dT%H:%M:%S%.f"
+_TOO_FINE: Final = r"\.\d{6}\d*[1-9]"
 _TOLERANCE: Final = 1e-6
 """In minor units. A source may have computed its amounts (57.16 * 5 is 285.79999999999995), so what
 is this near to a whole cent is meant to be one; a single record's amount must be exact."""
@@ -45,7 +46,9 @@ def texts(column: pl.Series, file: str) -> pl.Series:
 
 
 def times(column: pl.Series, mapping: Mapping, file: str, *, optional: bool = False) -> Cells:
-    """Times as microseconds in UTC; fractions of a microsecond are cut off.
+    """Times as microseconds in UTC; one that is finer than that has a reason, and its value is cut.
+
+    Zeros below the microsecond are no fault, since nothing is lost with them.
 
     Raises:
         InvalidFrame: the column is of another type, or none of its cells is a time.
@@ -60,7 +63,14 @@ def times(column: pl.Series, mapping: Mapping, file: str, *, optional: bool = Fa
         values = (column.cast(pl.Int64) * factor).cast(UTC_TIME)
     else:
         raise _wrong_type(column, file, "timestamps or ISO 8601 texts")
-    return _checked(column, values, "event_time: not a time", file, optional=optional)
+    cells = _checked(column, values, "event_time: not a time", file, optional=optional)
+    wrong = (_too_fine(column) & values.is_not_null()).fill_null(value=False)
+    reason = pl.Series(["event_time: finer than microseconds"]).new_from_index(0, len(column))
+    return Cells(
+        values,
+        reason.zip_with(wrong, cells.reasons),
+        _details(column).zip_with(wrong, cells.details),
+    )
 
 
 def amounts(column: pl.Series, mapping: Mapping, file: str) -> Cells:
@@ -123,6 +133,19 @@ def _parsed_times(column: pl.Series, zone: str) -> pl.Series:
     return aware.zip_with(offset.fill_null(value=False), _in_utc(naive, zone))
 
 
+def _too_fine(column: pl.Series) -> pl.Series:
+    """Tell of times which have something below the microsecond."""
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit == "ns":
+        return column.to_physical() % 1_000 != 0
+    if column.dtype == pl.String:
+        return column.str.contains(_TOO_FINE)
+    return pl.Series([False]).new_from_index(0, len(column))
+
+
+def _details(column: pl.Series) -> pl.Series:
+    return pl.Series([f"{column.name}="]) + column.cast(pl.String).fill_null("").str.head(80)
+
+
 def _in_utc(naive: pl.Series, zone: str) -> pl.Series:
     local = naive.cast(pl.Datetime("us")).dt.replace_time_zone(
         zone, ambiguous="earliest", non_existent="null"
@@ -141,12 +164,11 @@ def _checked(
     missing_time = reason.startswith("event_time") and not optional
     # An empty amount is expressible and judged later; a row without a time has no day to go to.
     wrong = unusable if missing_time else unusable & column.is_not_null()
-    text = column.cast(pl.String).fill_null("")
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(column))
     return Cells(
         values,
         pl.Series([reason]).new_from_index(0, len(column)).zip_with(wrong, nothing),
-        (pl.Series([f"{column.name}="]) + text.str.head(80)).zip_with(wrong, nothing),
+        _details(column).zip_with(wrong, nothing),
     )
 
 

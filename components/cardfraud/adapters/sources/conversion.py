@@ -1,8 +1,9 @@
 """From a source's table to the canonical columns, row by row, losing nothing.
 
 A column that is absent or of an impossible type makes the file unusable. A single cell that cannot
-be a time or an amount makes its row a reject, with the reason and the cell's text. Everything else
-(an amount below zero, an empty identifier) is expressible, and the validation judges it.
+be a time or an amount, or is a time finer than microseconds, makes its row a reject, with the
+reason and the cell's text. Everything else (an amount below zero, an empty identifier) is
+expressible, and the validation judges it.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def _labels(
         told = cells.times(table[columns.reported_at], mapping, file, optional=True)
         wrong = told.details.drop_nulls()
         if len(wrong):
-            raise InvalidFrame(file, f"column {columns.reported_at}: not a time: {wrong[0]}")
+            fault = told.reasons.drop_nulls()[0].split(": ")[1]
+            raise InvalidFrame(file, f"column {columns.reported_at}: {fault}: {wrong[0]}")
         reported = told.values.zip_with(told.values.is_not_null(), reported)
     return (
         transactions.select("transaction_id", "event_time")

@@ -44,7 +44,8 @@ class Columns(Frozen):
 
     Attributes:
         transaction_id: texts or integers.
-        event_time: timestamps, ISO 8601 texts, or integers with :attr:`Mapping.epoch_unit`.
+        event_time: timestamps, ISO 8601 texts, or integers with :attr:`Mapping.epoch_unit`; with
+            nothing below the microsecond.
         user_id: texts or integers.
         merchant_id: texts or integers.
         amount: numbers, or texts of numbers.

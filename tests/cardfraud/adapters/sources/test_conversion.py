@@ -158,6 +158,41 @@ def test_an_offset_beats_the_zone() -> None:
     ]
 
 
+FINE = "2024-03-01T12:00:00.123456789Z"
+NANOSECONDS = pl.Series("at", [1_709_294_400_123_456_789, 1_709_294_400_123_456_000])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [FINE, "2024-03-01T12:00:00.123456000Z"],
+        [FINE.removesuffix("Z"), "2024-03-01 12:00:00.1234560"],
+        NANOSECONDS.cast(pl.Datetime("ns")),
+        NANOSECONDS.cast(pl.Datetime("ns", "UTC")),
+    ],
+    ids=["offset", "naive", "nanoseconds", "nanoseconds-utc"],
+)
+def test_a_time_finer_than_microseconds_is_set_aside(cells: Any) -> None:
+    """A row whose time would lose digits is a reject of its day; zeros beyond cost nothing."""
+    result = converted(mapped(is_fraud="fraud"), at=cells, fraud=[0, 1])
+    moment = datetime(2024, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+    assert result.transactions.select("transaction_id", "event_time").rows() == [("b", moment)]
+    assert result.labels["transaction_id"].to_list() == ["b"]
+    rejects = result.rejects.select("row", "transaction_id", "reason", "event_time")
+    assert rejects.rows() == [(0, "a", "event_time: finer than microseconds", moment)]
+    assert result.rejects["detail"].item().startswith("at=2024-03-01")
+    assert "12:00:00.123456789" in result.rejects["detail"].item()
+
+
+def test_a_report_finer_than_microseconds_is_named() -> None:
+    """A label's time that would lose digits makes the file unusable, as one that is none does."""
+    mapping = mapped(is_fraud="fraud", reported_at="told")
+    with pytest.raises(InvalidFrame, match=r"column told: finer than microseconds: told=2024"):
+        converted(mapping, fraud=[0, 1], told=[FINE, FINE])
+    with pytest.raises(InvalidFrame, match=r"column told: not a time: told=soon"):
+        converted(mapping, fraud=[0, 1], told=["2024-03-01T12:00:00Z", "soon"])
+
+
 def test_a_clock_that_jumps() -> None:
     """A time that the clock skipped is set aside; of one that came twice the earlier is meant."""
     cells = ["2024-03-31T02:30:00", "2024-10-27T02:30:00"]
