@@ -17,7 +17,11 @@ TRANSACTION_SCHEMA_FILE: Final = f"components/schemas/transaction.v{SCHEMA_VERSI
 """Where the schema lies in the repository."""
 
 _DECIMAL: Final = rf"^(?:{MAX_AMOUNT}(?:\.0{{1,2}})?|[0-9]{{1,6}}(?:\.[0-9]{{1,2}})?)$"
-_IDENTIFIERS: Final = ("transaction_id", "user_id", "merchant_id")
+_OPAQUE: Final = ("transaction_id", "user_id", "merchant_id", "segment")
+_REFUSED: Final = (
+    "a card number: 13 to 19 digits that pass the Luhn check, alone but for blanks and dashes, or"
+    " a number of a card scheme beside other text that does not touch it"
+)
 
 
 def transaction_json_schema() -> dict[str, Any]:
@@ -27,8 +31,8 @@ def transaction_json_schema() -> dict[str, Any]:
     """
     schema = Transaction.model_json_schema(mode="validation")
     properties = schema["properties"]
-    for name in _IDENTIFIERS:
-        properties[name]["x-refused"] = "13 to 19 digits that pass the Luhn check: a card number"
+    for name in _OPAQUE:
+        properties[name]["x-refused"] = _REFUSED
     properties["event_time"] |= {
         "pattern": r"(?:[Zz]|[+-]\d\d:?\d\d)$",
         "x-earliest": EARLIEST.isoformat(),

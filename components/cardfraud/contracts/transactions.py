@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cardfraud.contracts.card_numbers import looks_like_card_number
 from cardfraud.errors import InvalidField
 
 SCHEMA_VERSION: Final = 1
@@ -45,21 +46,6 @@ Currency = Literal["EUR", "USD", "GBP", "CHF", "CAD", "AUD", "SEK", "NOK", "DKK"
 """ISO 4217 codes of the supported currencies, all with two decimals."""
 
 _PLAIN_DECIMAL = re.compile(r"^[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?\Z")
-_CARD_NUMBER = re.compile(r"^[0-9](?:[ -]?[0-9]){12,18}$")
-
-
-def looks_like_card_number(text: str) -> bool:
-    """Tell whether ``text`` is 13 to 19 digits that pass the Luhn check (ISO/IEC 7812-1, annex B).
-
-    Single blanks or hyphens between digits do not hide a card number.
-    """
-    if not _CARD_NUMBER.match(text):
-        return False
-    digits = [int(c) for c in text if c.isdigit()]
-    total = sum(digits[-1::-2])
-    for digit in digits[-2::-2]:
-        total += digit * 2 - 9 if digit > 4 else digit * 2
-    return total % 10 == 0
 
 
 def _opaque(value: str) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-import numpy as np
 import pandera.polars as pa
 import polars as pl
 
+from cardfraud.contracts.card_numbers import looks_like_card_number
 from cardfraud.contracts.frames import TRANSACTION_SCHEMA
 from cardfraud.contracts.transactions import (
     EARLIEST,
@@ -27,16 +27,20 @@ from cardfraud.steps.validate.config import ValidateConfig
 
 MISSING: Final = "missing"
 _PRINTABLE: Final = r"^[!-~](?:[ -~]*[!-~])?$"
-_DIGITS: Final = r"^[0-9](?:[ -]?[0-9]){12,18}$"
-_LONGEST_CARD_NUMBER: Final = 19
+_MAY_BE_CARD_NUMBER: Final = (
+    r"[^\x00-\x7f]|^[^A-Za-z]{13}|[^0-9A-Za-z](?:[3-9]|2[^0-9A-Za-z]{0,2}[2-9])[^A-Za-z]{11}"
+)
+"""Holds of every text that may look like a card number, and of few others: not of those that begin
+with a letter and have a date or no long number."""
 
 
 def transaction_schema(config: ValidateConfig) -> pa.DataFrameSchema:
     """Return the schema of the canonical columns; its checks are named by the reason they give."""
+    card = pa.Check(_no_card_number, name="card", error="looks like a card number")
     identifier = [
         _check(f"longer than {MAX_ID_LENGTH} characters", _no_longer),
         _check("not printable ASCII, or a blank at an end", lambda c: c.str.contains(_PRINTABLE)),
-        pa.Check(_no_card_number, name="card", error="looks like a card number"),
+        card,
     ]
     return pa.DataFrameSchema(
         {
@@ -53,7 +57,7 @@ def transaction_schema(config: ValidateConfig) -> pa.DataFrameSchema:
             ),
             "segment": _column(
                 "segment",
-                [_check("empty, or too long", lambda c: c.str.len_chars().is_between(1, 64))],
+                [_check("empty, or too long", lambda c: c.str.len_chars().is_between(1, 64)), card],
                 nullable=True,
             ),
         },
@@ -91,20 +95,14 @@ def row_faults(transactions: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.Dat
 
 
 def card_numbers(values: pl.Series) -> pl.Series:
-    """Tell of ``N`` texts which look like a card number, as the single record's rule does.
+    """Tell of ``N`` texts which look like a card number, by the single record's rule.
 
     Returns:
-        ``[N]`` booleans, null for null. Luhn's sum (ISO/IEC 7812-1, annex B) counts from the right,
-        so texts filled up with zeros on the left give the same.
+        ``[N]`` booleans, null for null. The rule is asked only of texts that may look like one.
     """
-    candidates = values.str.contains(_DIGITS)
-    texts = values.filter(candidates).str.replace_all("[ -]", "").str.zfill(_LONGEST_CARD_NUMBER)
-    digits = np.frombuffer("".join(texts.to_list()).encode(), dtype=np.uint8) - ord("0")
-    digits = digits.reshape(-1, _LONGEST_CARD_NUMBER).astype(np.int64)
-    doubled = digits[:, -2::-2] * 2
-    total = digits[:, -1::-2].sum(axis=1) + np.where(doubled > 9, doubled - 9, doubled).sum(axis=1)
+    candidates = values.str.contains(_MAY_BE_CARD_NUMBER)
     looks = candidates.fill_null(value=False).to_numpy().copy()
-    looks[looks] = total % 10 == 0
+    looks[looks] = [looks_like_card_number(text) for text in values.filter(candidates)]
     return pl.Series(looks).set(candidates.is_null(), None)
 
 

@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 
 from cardfraud.adapters.sources import Columns, Mapping
 from cardfraud.adapters.sources.conversion import convert
-from cardfraud.contracts.transactions import (
-    Transaction,
-    looks_like_card_number,
-    transaction_faults,
-)
+from cardfraud.contracts.card_numbers import looks_like_card_number
+from cardfraud.contracts.transactions import Transaction, transaction_faults
 from cardfraud.steps.validate import ValidateConfig
 from cardfraud.steps.validate.schema import card_numbers, row_faults, transaction_schema
+from tests.support.card_numbers import holds_card_number, random_text
 from tests.support.transactions import NOON, transactions
 
 NOW = datetime(2099, 12, 31, tzinfo=UTC)
@@ -62,6 +60,7 @@ def test_good_rows_have_no_faults() -> None:
         ("amount_minor", 100_000_001, "amount_minor: not in 0 to 1000000"),
         ("currency", "USD", "currency: not EUR"),
         ("segment", "", "segment: empty, or too long"),
+        ("segment", "card:4111.1111.1111.1111", "segment: looks like a card number"),
         ("event_time", datetime(1999, 12, 31, tzinfo=UTC), "event_time: not in 2000-01-01"),
         ("event_time", datetime(2100, 1, 1, tzinfo=UTC), "event_time: not in 2000-01-01"),
     ],
@@ -94,7 +93,7 @@ def test_the_future_is_relative_to_now() -> None:
 @given(
     st.lists(
         st.none()
-        | st.text("0123456789- ", max_size=24)
+        | st.text("0123456789- .:a\t\u00a0\uff11\u0661", max_size=24)
         | st.text("0123456789", min_size=13, max_size=19)
         | st.sampled_from(["4111111111111111", "5500-0000-0000-0004", "378282246310005"]),
         max_size=30,
@@ -104,6 +103,18 @@ def test_card_numbers_are_found_as_in_single_records(texts: list[str | None]) ->
     """Whole columns and single records tell card numbers by one and the same rule."""
     found = card_numbers(pl.Series(texts, dtype=pl.String))
     assert found.to_list() == [None if t is None else looks_like_card_number(t) for t in texts]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_column_of_many_texts_is_judged_as_one_by_one(seed: int) -> None:
+    """Of 10,000 texts of many patterns a column finds those that the letter of the rule names."""
+    chance = random.Random(seed + 100)
+    texts = [random_text(chance) for _ in range(10_000)]
+    found = card_numbers(pl.Series(texts)).to_list()
+    expected = [holds_card_number(text) for text in texts]
+    differing = [text for text, one, two in zip(texts, expected, found, strict=True) if one != two]
+    assert differing == []
+    assert 1_000 < sum(expected) < 6_000
 
 
 IDENTIFIERS = ["u2", "x" * 64, "x" * 65, "", " u", "u\n", "Zo\u00eb", "a b", "4111111111111111"]
@@ -116,6 +127,7 @@ TIMES = [
     "2100-01-01T00:00:00Z",
     "2024-02-30T12:00:00Z",
     "2024-03-01 12:00:00.000001+05:30",
+    "2024-03-01T12:00:00.1234567Z",
     "noon",
 ]
 
@@ -131,10 +143,10 @@ def random_record(chance: random.Random, number: int) -> dict[str, Any]:
         "transaction_id": pick(f"t{number}", [f"{number} ", f"{number}{'x' * 64}", None]),
         "event_time": pick("2024-03-01T12:00:00Z", TIMES),
         "user_id": pick("u1", [*IDENTIFIERS, digits]),
-        "merchant_id": pick("m1", [*IDENTIFIERS, digits]),
+        "merchant_id": pick("m1", [*IDENTIFIERS, digits, random_text(chance)[:70]]),
         "amount": pick(chance.randint(0, 10_000) / 100, AMOUNTS),
         "currency": pick("EUR", ["eur", "XXX", ""]),
-        "segment": pick(None, ["new", "", "x" * 64, "x" * 65, "Zo\u00eb"]),
+        "segment": pick(None, ["new", "", "x" * 65, "Zo\u00eb", random_text(chance)[:70]]),
     }
 
 
