@@ -79,7 +79,9 @@ class _Grown(Frozen):
 class Condition(Frozen):
     """``field op value`` over the feature values of a request, for example ``amount gt 1000``.
 
-    It does not hold where the value is missing.
+    It does not hold where the value is missing. Both sides are compared in 32 bits, some seven
+    digits: so features are kept, and so a rule decides alike in service, in the gate and in a
+    backtest, at the very bound too.
     """
 
     field: str

@@ -17,7 +17,7 @@ from cardfraud.contracts.policy import Decision, Rule, Thresholds
 Bool = NDArray[np.bool_]
 Float64 = NDArray[np.float64]
 
-_COMPARE: Final[Mapping[str, Callable[[Float64, float], Any]]] = {
+_COMPARE: Final[Mapping[str, Callable[[NDArray[np.float32], np.float32], Any]]] = {
     "gt": np.greater,
     "ge": np.greater_equal,
     "lt": np.less,
@@ -60,8 +60,13 @@ def act(
 
 
 def firing(rule: Rule, values: Mapping[str, Float64]) -> Bool:
-    """Return on which rows a rule fires, ``[N]``; a comparison with NaN never holds."""
+    """Return on which rows a rule fires, ``[N]``; a comparison with NaN never holds.
+
+    Compared in 32 bits, as :func:`cardfraud.scoring.decision.fires` does.
+    """
     holds = np.ones(len(values[rule.field]), dtype=np.bool_)
     for one in rule.conditions:
-        holds &= _COMPARE[one.op](values[one.field], one.value)
+        with np.errstate(over="ignore"):  # a bound too large for 32 bits becomes infinite
+            bound = np.float32(one.value)
+        holds &= _COMPARE[one.op](values[one.field].astype(np.float32), bound)
     return holds

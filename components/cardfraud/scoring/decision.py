@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Mapping
+from ctypes import c_float
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -115,8 +116,15 @@ def decide(
 
 
 def fires(rule: Rule, values: Mapping[str, float]) -> bool:
-    """Whether all conditions of a rule hold."""
-    return all(_COMPARE[one.op](values[one.field], one.value) for one in rule.conditions)
+    """Whether all conditions of a rule hold; ``cardfraud.evaluation.actions`` does many rows."""
+    return all(
+        _COMPARE[one.op](_single(values[one.field]), _single(one.value)) for one in rule.conditions
+    )
+
+
+def _single(value: float) -> float:
+    """Round to 32 bits; a bound too large for them becomes infinite."""
+    return c_float(value).value
 
 
 def _by_threshold(policy: Policy, probability: float | None) -> tuple[Decision, str] | None:
