@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cardfraud.adapters.feature_store import OnlineRow
 from cardfraud.features import values
 from cardfraud.features.batch import request_columns
 from cardfraud.features.health import StateHealth, judge
@@ -25,11 +26,13 @@ class Served:
 
     Attributes:
         vectors: [N, F] float32 in order of (event_time, transaction_id).
+        states: what was stored of each request's user and merchant just before it.
         health: what was judged of each request's state.
         bytes_per_user: most bytes that both halves of a user's state took.
     """
 
     vectors: NDArray[np.float32]
+    states: list[OnlineRow]
     health: list[StateHealth]
     bytes_per_user: int
 
@@ -63,7 +66,7 @@ def serve(
     histories: dict[str, bytes] = {}
     merchants: dict[str, bytes] = {}
     streams: dict[str, bytes] = {}
-    today, now, vectors, health, most = None, None, [], [], 0
+    today, now, vectors, states, health, most = None, None, [], [], [], 0
     ratios = fraud_ratios(transactions, labels)
     rows = zip(served.iter_rows(named=True), times.tolist(), amounts.tolist(), strict=True)
     for offset, (row, moment, amount) in enumerate(rows):
@@ -74,12 +77,13 @@ def serve(
             now = hour_of(moment)
             merchants = _by_entity(merchant_snapshot(transactions, labels, now, ratios=ratios))
         user, merchant = row["user_id"], row["merchant_id"]
-        judged = judge(
-            _decoded(UserHistory, histories.get(user)),
-            _decoded(StreamView, streams.get(user)),
-            _decoded(MerchantState, merchants.get(merchant)),
-            moment,
+        stored = OnlineRow(
+            history=_decoded(UserHistory, histories.get(user)),
+            stream=_decoded(StreamView, streams.get(user)),
+            merchant=_decoded(MerchantState, merchants.get(merchant)),
         )
+        judged = judge(stored.history, stored.stream, stored.merchant, moment)
+        states.append(stored)
         health.append(judged)
         vectors.append(_vector(judged, moment, amount))
         state = UserStream.decode(streams[user]) if user in streams else UserStream()
@@ -88,7 +92,7 @@ def serve(
             state, _outcome = apply(state, event)
         streams[user] = replace(state, version_us=moment).encode()
         most = max(most, len(streams[user]) + len(histories.get(user, b"")))
-    return Served(np.concatenate(vectors), health, most)
+    return Served(np.concatenate(vectors), states, health, most)
 
 
 def _by_entity(snapshot: pl.DataFrame) -> dict[str, bytes]:

@@ -26,7 +26,8 @@ class Cards:
         """Return feature values computed from these tables, as a feature store would."""
         values = all_values(self.transactions, self.labels)
         frame = self.transactions.select("transaction_id").with_columns(
-            pl.Series(name, values[name]) for name in FEATURE_NAMES
+            pl.Series(name, values[name].astype(np.float32), nan_to_null=True)
+            for name in FEATURE_NAMES
         )
         return transactions.select("transaction_id", "event_time").join(
             frame, on="transaction_id", how="left", maintain_order="left"

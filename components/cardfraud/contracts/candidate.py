@@ -6,7 +6,8 @@
         model.onnx  signature.json  lineage.json
         training.json        what was measured at training, parity with the estimator
         validation.parquet   rows and scores from which thresholds are chosen
-        test.parquet         rows, features and scores of the held-out time
+        test.parquet         rows, features and scores of the held-out time; a feature is null where
+                             there is no value
         candidate.json       written last: sha256 of each of the above
 """
 

@@ -263,6 +263,15 @@ def vector(values: dict[str, Float]) -> NDArray[np.float32]:
     return matrix
 
 
+def gaps(values: dict[str, Float]) -> NDArray[np.bool_]:
+    """Return where a value is missing, so that the vector holds a default, ``[N, F]`` likewise."""
+    rows = len(next(iter(values.values())))
+    missing = np.empty((rows, len(FEATURES)), dtype=np.bool_)
+    for place, name in enumerate(FEATURE_NAMES):
+        missing[:, place] = np.isnan(values[name])
+    return missing
+
+
 def vector_of(table: Float) -> NDArray[np.float32]:
     """Return the same from a table of all values, [N, F] in the order of ``FEATURE_NAMES``."""
     return _without_gaps(table).astype(np.float32)

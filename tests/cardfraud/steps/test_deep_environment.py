@@ -19,7 +19,9 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts.candidate import TEST_FILE
 from cardfraud.contracts.digests import sha256_hex
+from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.values import vector
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud.steps.evaluate.config import EvaluateConfig
 from cardfraud.steps.evaluate.step import run as evaluate
@@ -119,7 +121,7 @@ def test_what_was_trained_with_torch_is_served_without(
     assert published.algorithm == "neural_network"
 
     rows = pl.read_parquet(read_candidate_file(store, candidate, TEST_FILE))
-    features = rows.select(FEATURE_NAMES).to_numpy()
+    features = vector(vector_from_frame(rows, FEATURE_NAMES))
     bundle = load_bundle(store, candidate.model, published.bundle_digest)
     here = OnnxScorer(bundle.model, bundle.signature).score(features)
     served = _served(tracked, published.bundle_digest, features, tmp_path)

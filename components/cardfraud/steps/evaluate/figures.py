@@ -19,7 +19,9 @@ from cardfraud.evaluation.expected_loss import ExpectedLoss, expected_loss
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.result import Result
 from cardfraud.evaluation.segments import SegmentMetrics, segment_metrics
+from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.values import gaps, vector
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,8 +48,13 @@ class Curves(Result):
 
 
 def held_out(frame: pl.DataFrame) -> HeldOut:
-    """Take the arrays out of a candidate's frame; without feature columns F is 0."""
-    names = tuple(name for name in FEATURE_NAMES if name in frame.columns)
+    """Take the arrays out of a candidate's frame; without feature columns F is 0.
+
+    A feature is null where there is no value. The model gets what a server would fill in.
+    """
+    carried = set(FEATURE_NAMES) <= set(frame.columns)
+    names = FEATURE_NAMES if carried else ()
+    found = vector_from_frame(frame, names)
     segments = frame["segment"]
     return HeldOut(
         labels=frame["is_fraud"].to_numpy().astype(np.bool_),
@@ -55,8 +62,9 @@ def held_out(frame: pl.DataFrame) -> HeldOut:
         days=frame["event_time"].dt.epoch("d").to_numpy().astype(np.int64),
         cards=frame["user_id"].to_numpy().astype(np.str_),
         segments=None if segments.null_count() == len(frame) else segments.to_numpy(),
-        features=np.ascontiguousarray(frame.select(names).to_numpy(), dtype=np.float32),
+        features=vector(found) if carried else np.empty((len(frame), 0), dtype=np.float32),
         feature_names=names,
+        missing=gaps(found) if carried else None,
     )
 
 

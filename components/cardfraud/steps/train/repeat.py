@@ -16,7 +16,9 @@ from cardfraud.contracts.candidate import TEST_FILE, Candidate
 from cardfraud.contracts.digests import sha256_hex
 from cardfraud.contracts.frozen import Frozen
 from cardfraud.errors import CardfraudError, IntegrityError, NotFound, Unavailable
+from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES, feature_set_digest
+from cardfraud.features.values import vector
 from cardfraud.models.parity import onnx_probability
 from cardfraud.steps.train import provenance
 from cardfraud.steps.train.config import TrainConfig
@@ -154,7 +156,7 @@ def _score_difference(store: ObjectStore, candidate: Candidate, onnx: bytes) -> 
     rows = pl.read_parquet(io.BytesIO(read_candidate_file(store, candidate, TEST_FILE)))
     if any(name not in rows.columns for name in FEATURE_NAMES):
         return None
-    features = rows.select(FEATURE_NAMES).to_numpy()
+    features = vector(vector_from_frame(rows, FEATURE_NAMES))
     recorded = read_candidate_file(store, candidate, MODEL_FILE)
     apart = onnx_probability(onnx, features) - onnx_probability(recorded, features)
     return float(np.abs(apart).max(initial=0.0))

@@ -18,7 +18,7 @@ from cardfraud.errors import InvalidFrame
 from cardfraud.evaluation.maturity import matured_rows
 from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES, STORED_VIEWS
-from cardfraud.features.values import vector
+from cardfraud.features.values import Float, gaps, vector
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,10 +45,19 @@ class TrainingSets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one period: a frame of :data:`ROW_COLUMNS`, float32 ``[N, F]`` and bool ``[N]``."""
+    """Rows of one period.
+
+    Attributes:
+        frame: the columns :data:`ROW_COLUMNS`.
+        features: float32 ``[N, F]``, the model's input.
+        missing: bool ``[N, F]``, true where a default stands for a value that there is not.
+        labels: bool ``[N]``, true is fraud.
+        immature: rows that were left out because their labels have not settled.
+    """
 
     frame: pl.DataFrame
     features: NDArray[np.float32]
+    missing: NDArray[np.bool_]
     labels: NDArray[np.bool_]
     immature: int
 
@@ -63,7 +72,11 @@ class Rows:
     def take(self, positions: NDArray[np.intp]) -> Rows:
         """Return some of the rows, in the order of ``positions``."""
         return Rows(
-            self.frame[positions], self.features[positions], self.labels[positions], self.immature
+            frame=self.frame[positions],
+            features=self.features[positions],
+            missing=self.missing[positions],
+            labels=self.labels[positions],
+            immature=self.immature,
         )
 
 
@@ -135,17 +148,18 @@ def _read(
         for view in STORED_VIEWS
         for entry in describe(store, day_keys(store, keys.values_folder(view.name), period))
     ]
-    matrix = _matrix(features, matured.frame, name)
+    found = _values(features, matured.frame, name)
     rows = Rows(
         frame=matured.frame.select(ROW_COLUMNS),
-        features=matrix,
+        features=vector(found),
+        missing=gaps(found),
         labels=matured.frame["is_fraud"].to_numpy().astype(np.bool_),
         immature=matured.immature,
     )
     return rows, [*objects, *label_objects, *values]
 
 
-def _matrix(features: TrainingSets, rows: pl.DataFrame, name: str) -> NDArray[np.float32]:
+def _values(features: TrainingSets, rows: pl.DataFrame, name: str) -> dict[str, Float]:
     given = features.training_set(rows.select(TRANSACTION_COLUMNS))
     absent = [column for column in FEATURE_NAMES if column not in given.columns]
     if absent:
@@ -158,7 +172,7 @@ def _matrix(features: TrainingSets, rows: pl.DataFrame, name: str) -> NDArray[np
         rows["transaction_id"]
     ):
         raise InvalidFrame(f"training set of {name}", "its rows are not those that were asked for")
-    return vector(vector_from_frame(given, FEATURE_NAMES))
+    return vector_from_frame(given, FEATURE_NAMES)
 
 
 def _shuffled(parts: Sequence[Rows], seed: int) -> list[Rows]:
@@ -169,6 +183,7 @@ def _shuffled(parts: Sequence[Rows], seed: int) -> list[Rows]:
     pool = Rows(
         frame=pl.concat([part.frame for part in parts]),
         features=np.concatenate([part.features for part in parts]),
+        missing=np.concatenate([part.missing for part in parts]),
         labels=labels,
         immature=sum(part.immature for part in parts),
     )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from cardfraud.adapters.candidates import write_candidate
@@ -18,7 +15,8 @@ from cardfraud.features.definitions import FEATURE_NAMES
 from cardfraud.steps.train.config import TrainConfig
 from cardfraud.steps.train.fitting import Fitted, fit_splits
 from cardfraud.steps.train.lineage import lineage_of
-from cardfraud.steps.train.rows import Rows, Splits, TrainingSets, read_splits
+from cardfraud.steps.train.rows import Splits, TrainingSets, read_splits
+from cardfraud.steps.train.scored_rows import scored_rows
 
 if TYPE_CHECKING:
     from cardfraud.adapters.object_store import ObjectStore
@@ -144,18 +142,6 @@ def _files(
         TRAINING_FILE: canonical_json(
             {"metrics": fitted.metrics, "rows": rows, "parity": fitted.parity}
         ),
-        VALIDATION_FILE: _scored(splits.validation, validation, features=False),
-        TEST_FILE: _scored(splits.test, test, features=True),
+        VALIDATION_FILE: scored_rows(splits.validation, validation, features=False),
+        TEST_FILE: scored_rows(splits.test, test, features=True),
     }
-
-
-def _scored(rows: Rows, scores: NDArray[np.float32], *, features: bool) -> bytes:
-    import polars as pl
-
-    frame = rows.frame.with_columns(pl.Series("score", scores, dtype=pl.Float32))
-    if features:
-        columns = [pl.Series(n, rows.features[:, i]) for i, n in enumerate(FEATURE_NAMES)]
-        frame = frame.with_columns(columns)
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
-    return buffer.getvalue()

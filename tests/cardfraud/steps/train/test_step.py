@@ -11,7 +11,9 @@ from cardfraud.adapters.registry import Tracking
 from cardfraud.contracts.bundle import Signature
 from cardfraud.contracts.candidate import Candidate, DatasetManifest
 from cardfraud.errors import IntegrityError, InvalidSetting, Unavailable
+from cardfraud.features.batch import vector_from_frame
 from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.features.values import vector
 from cardfraud.models.parity import onnx_probability
 from cardfraud.models.training import TrainedModel
 from cardfraud.steps.train.choice import choose
@@ -55,7 +57,7 @@ def test_the_graph_agrees_with_the_estimator_on_every_test_row(
     candidate = results[name].candidate
     test = _frame(store, candidate, "test.parquet")
     graph = read_candidate_file(store, candidate, "model.onnx")
-    scores = onnx_probability(graph, test.select(FEATURE_NAMES).to_numpy())
+    scores = onnx_probability(graph, vector(vector_from_frame(test, FEATURE_NAMES)))
     assert np.abs(scores - test["score"].to_numpy()).max() <= 1e-5
     assert len(test) == results[name].rows["test"]["rows"]
     assert results[name].parity <= 1e-5
