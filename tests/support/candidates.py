@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,9 @@ from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts.bundle import InputColumn, Signature
 from cardfraud.contracts.candidate import Candidate
 from cardfraud.contracts.digests import canonical_json
-from cardfraud.features.definitions import FEATURES, feature_set_digest
+from cardfraud.features.batch import vector_from_frame
+from cardfraud.features.definitions import FEATURE_NAMES, FEATURES, feature_set_digest
+from cardfraud.features.values import vector
 from cardfraud.scoring.session import OnnxScorer
 from tests.support.training import days
 
@@ -36,7 +38,8 @@ class JudgedRows:
         days: days since the first one.
         cards: numbers of the cards.
         segments: names; None leaves the rows without.
-        features: by name; all others hold their defaults.
+        features: by name, NaN where there is no value; the amount is that of the rows, and all
+            others hold their defaults.
     """
 
     labels: NDArray[np.bool_]
@@ -61,10 +64,20 @@ class JudgedRows:
             "amount_minor": pl.Series(np.rint(self.amounts * 100).astype(np.int64)),
             "is_fraud": self.labels,
         }
+        given = {"amount": self.amounts, **self.features}
         for feature in FEATURES:
-            value = self.features.get(feature.name, np.full(rows, feature.default))
-            columns[feature.name] = value.astype(np.float32)
+            value = given.get(feature.name, np.full(rows, feature.default))
+            columns[feature.name] = pl.Series(value.astype(np.float32), nan_to_null=True)
         return pl.DataFrame(columns)
+
+
+def signature_of(names: Sequence[str]) -> Signature:
+    """Return the signature of a model that reads these features in this order."""
+    defaults = {feature.name: feature.default for feature in FEATURES}
+    return Signature(
+        feature_set_digest=feature_set_digest(),
+        inputs=tuple(InputColumn(name=name, default=defaults[name]) for name in names),
+    )
 
 
 def leave_candidate(
@@ -75,6 +88,7 @@ def leave_candidate(
     model: str,
     run_id: str | None = None,
     tracked_model: str = "m-none",
+    names: Sequence[str] = FEATURE_NAMES,
 ) -> Candidate:
     """Write a candidate whose validation rows are its test rows.
 
@@ -85,13 +99,12 @@ def leave_candidate(
         model: name of the model.
         run_id: run in the tracking server; None makes one up.
         tracked_model: identifier of the model there.
+        names: of the features that the graph reads, in its order.
     """
-    signature = Signature(
-        feature_set_digest=feature_set_digest(),
-        inputs=tuple(InputColumn(name=f.name, default=f.default) for f in FEATURES),
-    )
+    signature = signature_of(names)
     frame = rows.frame()
-    features = np.ascontiguousarray(frame.select(f.name for f in FEATURES).to_numpy())
+    read = [FEATURE_NAMES.index(name) for name in names]
+    features = vector(vector_from_frame(frame, FEATURE_NAMES))[:, read]
     scored = frame.with_columns(score=OnnxScorer(graph, signature).score(features))
     counts = {"rows": len(frame), "frauds": int(rows.labels.sum())}
     lineage = {

@@ -39,9 +39,10 @@ THRESHOLDS = Thresholds(review=0.2, decline=0.95)
 SLOWEST_MS = 25.0
 PRIOR = float(np.log(SHARE / (1 - SHARE)))
 # Columns that carry made-up signals: two that each tell something, one that misses small frauds,
-# one that knows the answer, and one that names the segment.
-STRONG, OTHER, BLIND, LEAK, SOUTH = (
-    "amount_zscore", "spending_velocity", "amount_over_avg", "transaction_frequency", "is_night"
+# one that knows the answer, and one that names the segment; and one whose default is 91 days.
+STRONG, OTHER, BLIND, LEAK, SOUTH, LAST = (
+    "amount_zscore", "spending_velocity", "amount_over_avg", "transaction_frequency", "is_night",
+    "days_since_last",
 )  # fmt: skip
 
 
@@ -74,6 +75,13 @@ def _on_cards(number: int) -> JudgedRows:
     rows = _rows()
     cards = np.where(rows.labels, CARDS + np.arange(ROWS) % number, rows.cards)
     return replace(rows, cards=cards)
+
+
+def _unseen_cards() -> JudgedRows:
+    """The same week, and of the frauds' cards no earlier transaction is known."""
+    rows = _rows()
+    last = np.where(rows.labels, np.nan, 1.0)
+    return replace(rows, features={**rows.features, LAST: last})
 
 
 class Doubled(JudgedRows):
@@ -143,6 +151,10 @@ CASES = {
     ),
     "first-that-stops-nothing": Case(
         _better, "cost", champion=False, thresholds=Thresholds(review=1.0, decline=1.0)
+    ),
+    "first-that-stops-what-is-missing": Case(
+        _better, "cost", champion=False, thresholds=Thresholds(review=1.0, decline=1.0),
+        rules=(_everything(field=LAST, value=60),), rows=_unseen_cards(),
     ),
     "first-that-declines-everything": Case(
         _better, "cost", champion=False, thresholds=Thresholds(review=0.0, decline=0.0),
@@ -253,6 +265,22 @@ def test_a_better_candidate_passes_and_takes_over(store: ObjectStore, tracking: 
     published = publish(PublishConfig(run_id=candidate.run_id), store, tracking)
     assert alias_digest(store, "models", "better", "champion") == (published.manifest.bundle_digest)
     assert published.manifest.bundle_digest != champion
+
+
+@pytest.mark.parametrize("names", [FEATURE_NAMES[::-1], (OTHER, "amount", STRONG)])
+def test_a_model_is_judged_on_the_inputs_that_its_signature_names(
+    store: ObjectStore, names: tuple[str, ...]
+) -> None:
+    """In another order, or of some features only, as a server reads them: the same figures."""
+    weights, bias = {STRONG: 2.2, OTHER: 1.6}, PRIOR - (2.2**2 + 1.6**2) / 2
+    found = []
+    for read in (FEATURE_NAMES, names):
+        graph = logistic(weights, bias=bias, names=read)
+        candidate = leave_candidate(store, graph, _rows(), model="ordered", names=read)
+        result = _evaluate(store, Case(_better, None), candidate.run_id, "none")
+        assert result.evaluation.passed, result.evaluation.reasons
+        found.append(result.metrics.candidate.classification.average_precision)
+    assert found[1] == pytest.approx(found[0], abs=1e-6)
 
 
 @pytest.mark.parametrize("compare_with", ["none", "challenger"])

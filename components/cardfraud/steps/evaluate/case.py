@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cardfraud.adapters.bundles import load_bundle, load_policy
 from cardfraud.adapters.candidates import read_candidate_file
 from cardfraud.adapters.documents import parse
@@ -17,6 +20,7 @@ from cardfraud.errors import InvalidFrame, InvalidSetting
 from cardfraud.evaluation.held_out import HeldOut, Scored
 from cardfraud.evaluation.operating_point import choose_thresholds
 from cardfraud.features.definitions import FEATURE_NAMES
+from cardfraud.scoring.assembly import positions
 from cardfraud.scoring.decision import check_rules
 from cardfraud.scoring.session import OnnxScorer
 from cardfraud.steps.evaluate.config import EvaluateConfig, PolicyDraft
@@ -53,6 +57,7 @@ class Case:
         candidate: what is judged.
         policy: costs and limits, and the thresholds and rules that the candidate would act by.
         rows: the held-out rows.
+        inputs: ``[N, len(scorer.names)]`` float32, what the graph is given for the rows.
         scorer: the graph as it is served.
         scored: its scores on the rows.
         champion: None where there is none to compare with.
@@ -62,6 +67,7 @@ class Case:
     candidate: Candidate
     policy: Policy
     rows: HeldOut
+    inputs: NDArray[np.float32]
     scorer: OnnxScorer
     scored: Scored
     champion: Champion | None
@@ -85,6 +91,7 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
     )
     rows = held_out(_frame(store, candidate, TEST_FILE))
     scorer = OnnxScorer(model, signature)
+    inputs = _inputs(rows, scorer)
     named = _champion(config.compare_with, store, candidate.model, signature)
     champion = None
     if named is not None:
@@ -94,17 +101,24 @@ def read_case(config: EvaluateConfig, store: ObjectStore, candidate: Candidate) 
         champion = Champion(
             digest,
             own,
-            Scored(other.score(rows.features), acts_by.thresholds, acts_by.rules),
+            Scored(other.score(_inputs(rows, other)), acts_by.thresholds, acts_by.rules),
         )
     return Case(
         candidate=candidate,
         policy=policy,
         rows=rows,
+        inputs=inputs,
         scorer=scorer,
-        scored=Scored(scorer.score(rows.features), policy.thresholds, policy.rules),
+        scored=Scored(scorer.score(inputs), policy.thresholds, policy.rules),
         champion=champion,
-        latency=time_single_rows(scorer, rows.features, config.latency_samples, seed=config.seed),
+        latency=time_single_rows(scorer, inputs, config.latency_samples, seed=config.seed),
     )
+
+
+def _inputs(rows: HeldOut, scorer: OnnxScorer) -> NDArray[np.float32]:
+    """Return the columns that a model reads, in its own order, as a server hands them in."""
+    read = positions(scorer.names)
+    return rows.features if read is None else np.ascontiguousarray(rows.features[:, read])
 
 
 def _frame(store: ObjectStore, candidate: Candidate, file: str) -> pl.DataFrame:

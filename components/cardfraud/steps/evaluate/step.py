@@ -104,9 +104,9 @@ def _importance(config: EvaluateConfig, case: Case) -> Importance | None:
         return None
     return permutation_importance(
         case.scorer.score,
-        case.rows.features,
+        case.inputs,
         labels,
-        case.rows.feature_names,
+        case.scorer.names,
         rows=config.importance_rows,
         seed=config.seed,
     )
