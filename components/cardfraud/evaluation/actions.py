@@ -32,6 +32,11 @@ class Actions:
     stopped: Bool
     declined: Bool
 
+    def stricter(self, rule: Rule, fires: Bool) -> Actions:
+        """Return the same with a rule that has a say where it fires, ``[N]``."""
+        declined = self.declined | fires if rule.decision is Decision.DECLINE else self.declined
+        return Actions(self.stopped | fires, declined)
+
 
 def act(
     scores: NDArray[np.floating[Any]],
@@ -48,15 +53,11 @@ def act(
         values: ``[N]`` each, by the names that the active rules read; NaN where there is none.
     """
     probability = scores.astype(np.float64)  # float32 would compare with a rounded threshold
-    declined = probability >= thresholds.decline
-    stopped = probability >= thresholds.review
+    actions = Actions(probability >= thresholds.review, probability >= thresholds.decline)
     for rule in rules:
         if rule.mode == "active":
-            holds = firing(rule, values or {})
-            stopped = stopped | holds
-            if rule.decision is Decision.DECLINE:
-                declined = declined | holds
-    return Actions(stopped, declined)
+            actions = actions.stricter(rule, firing(rule, values or {}))
+    return actions
 
 
 def firing(rule: Rule, values: Mapping[str, Float64]) -> Bool:

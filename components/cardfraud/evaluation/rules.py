@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardfraud.contracts.policy import CostMatrix, Decision, Policy, Rule
+from cardfraud.contracts.policy import CostMatrix, Policy, Rule
 from cardfraud.errors import InvalidFrame
-from cardfraud.evaluation.actions import Bool, Float64, firing
+from cardfraud.evaluation.actions import Actions, Bool, Float64, act, firing
+from cardfraud.evaluation.cost import decision_costs
 from cardfraud.evaluation.inputs import column, labels_and_scores
 from cardfraud.evaluation.result import Result
 from cardfraud.scoring.decision import check_rules
-
-_REVIEW, _DECLINE = 1, 2
-_SEVERITY: Final = {Decision.REVIEW: _REVIEW, Decision.DECLINE: _DECLINE}
 
 
 class Outcome(Result):
@@ -116,22 +113,30 @@ def backtest(policy: Policy, rows: ScoredRows) -> Backtest:
     """
     check_rules(policy, rows.values)
     table = _Table.of(rows, policy.costs)
-    thresholds = policy.thresholds
-    model = np.where(
-        table.scores >= thresholds.decline, _DECLINE, (table.scores >= thresholds.review) * _REVIEW
-    )
-    severity = {rule.name: _severity(rule, rows.values) for rule in policy.rules}
-    active = [severity[rule.name] for rule in policy.rules if rule.mode == "active"]
+    model = act(table.scores, policy.thresholds)
+    fired = [_Fired(rule, firing(rule, rows.values)) for rule in policy.rules]
+    active = [one for one in fired if one.rule.mode == "active"]
     return Backtest(
         rows=len(table.labels),
         frauds=int(table.labels.sum()),
         fraud_amount=float(table.amounts[table.labels].sum()),
         days=table.days,
         model_alone=table.outcome(model),
-        with_rules=table.outcome(_strictest(model, *active)),
-        with_shadow=table.outcome(_strictest(model, *severity.values())),
-        rules=tuple(_judge(rule, policy, model, severity, table) for rule in policy.rules),
+        with_rules=table.outcome(_with(model, active)),
+        with_shadow=table.outcome(_with(model, fired)),
+        rules=tuple(
+            _judge(one, model, [other for other in active if other is not one], table)
+            for one in fired
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fired:
+    """A rule and where it fires, [N]."""
+
+    rule: Rule
+    where: Bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,61 +162,44 @@ class _Table:
         amounts = column("amounts", rows.amounts, number).astype(np.float64)
         return cls(labels, scores, amounts, pairs, len(names), costs)
 
-    def outcome(self, severity: NDArray[np.int64]) -> Outcome:
-        stopped, declined = severity >= _REVIEW, severity == _DECLINE
-        missed = float(self.amounts[self.labels & ~stopped].sum())
-        false_declines = int((declined & ~self.labels).sum())
-        costs = self.costs
+    def outcome(self, actions: Actions) -> Outcome:
+        stopped, declined = actions.stopped, actions.declined
         return Outcome(
-            reviewed=int((severity == _REVIEW).sum()),
+            reviewed=int((stopped & ~declined).sum()),
             declined=int(declined.sum()),
             frauds_caught=int((stopped & self.labels).sum()),
             false_positives=int((stopped & ~self.labels).sum()),
             cards_per_day=len(np.unique(self.pairs[stopped])) / self.days,
-            cost=missed * costs.missed_fraud_share
-            + costs.review * int(stopped.sum())
-            + costs.false_decline * false_declines,
+            cost=float(decision_costs(self.labels, actions, self.amounts, costs=self.costs).sum()),
         )
 
 
-def _severity(rule: Rule, values: Mapping[str, Float64]) -> NDArray[np.int64]:
-    """What a rule asks for on each row, [N]."""
-    return firing(rule, values) * _SEVERITY[rule.decision]
+def _with(model: Actions, rules: Iterable[_Fired]) -> Actions:
+    """What the model's thresholds and some rules do together, shadow rules too."""
+    actions = model
+    for one in rules:
+        actions = actions.stricter(one.rule, one.where)
+    return actions
 
 
-def _strictest(*severities: NDArray[np.int64]) -> NDArray[np.int64]:
-    strictest: NDArray[np.int64] = np.max(severities, axis=0)
-    return strictest
-
-
-def _judge(
-    rule: Rule,
-    policy: Policy,
-    model: NDArray[np.int64],
-    severity: Mapping[str, NDArray[np.int64]],
-    table: _Table,
-) -> RuleOutcome:
-    own = severity[rule.name]
-    fires = own > 0
-    passed = fires & (model == 0)
-    caught = passed & table.labels
-    others = [
-        severity[other.name]
-        for other in policy.rules
-        if other.mode == "active" and other.name != rule.name
-    ]
-    alone, beside = table.outcome(model), table.outcome(_strictest(model, own))
-    declines = (own == _DECLINE) & (model < _DECLINE)
+def _judge(one: _Fired, model: Actions, others: Sequence[_Fired], table: _Table) -> RuleOutcome:
+    """Judge one rule; ``others`` are the active ones beside it."""
+    rule, fires, labels = one.rule, one.where, table.labels
+    passed = fires & ~model.stopped
+    caught = passed & labels
+    together = _with(model, [one])
+    alone, beside = table.outcome(model), table.outcome(together)
+    declines = together.declined & ~model.declined
     return RuleOutcome(
         name=rule.name,
         mode=rule.mode,
         fires=int(fires.sum()),
-        frauds=int((fires & table.labels).sum()),
+        frauds=int((fires & labels).sum()),
         marginal_frauds=int(caught.sum()),
         marginal_amount=float(table.amounts[caught].sum()),
-        only_frauds=int((caught & (_strictest(model, *others) == 0)).sum()),
-        false_positives_added=int((passed & ~table.labels).sum()),
-        false_declines_added=int((declines & ~table.labels).sum()),
+        only_frauds=int((caught & ~_with(model, others).stopped).sum()),
+        false_positives_added=int((passed & ~labels).sum()),
+        false_declines_added=int((declines & ~labels).sum()),
         cost_change=beside.cost - alone.cost,
         cards_added_per_day=beside.cards_per_day - alone.cards_per_day,
     )
