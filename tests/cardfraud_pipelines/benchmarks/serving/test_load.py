@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ class Clock:
     def process_time(self) -> float:
         """Return no processor time."""
         return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, though no time passes."""
+        time.sleep(seconds)
 
 
 def decided(**changes: Any) -> bytes:
