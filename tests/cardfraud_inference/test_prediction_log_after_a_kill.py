@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from cardfraud.contracts import keys
-from cardfraud.contracts.telemetry import Pseudonyms
 from cardfraud.errors import Conflict, Unavailable
 from cardfraud_inference.telemetry.prediction_journal import HeldFile, Journal
 from cardfraud_inference.telemetry.prediction_table import encode
 from tests.cardfraud_inference.prediction_logs import Failing, counted, holds, log
 from tests.cardfraud_inference.waiting import until
-from tests.support.predictions import LOG_KEY, decisions
+from tests.support.predictions import decisions, encoded
 
 
 def killed(path: Path, *, lost: int, rows: int) -> HeldFile:
@@ -48,7 +47,7 @@ def test_a_file_that_a_killed_process_had_written_is_not_lost(tmp_path: Path) ->
     """It was killed after the store had taken the file and before it knew."""
     store, before = Failing(RuntimeError(), failures=0), counted("lost")
     file = killed(tmp_path / "journal", lost=5, rows=3)
-    store.files[key_of(file)] = encode([decisions("abc")], Pseudonyms(LOG_KEY))
+    store.files[key_of(file)] = encoded(decisions("abc"))
     writing = log(store, journal=tmp_path / "journal")
     writing.close(5)
     assert counted("lost") - before == 5
@@ -59,7 +58,7 @@ def test_a_file_is_lost_once_whoever_finds_out(tmp_path: Path) -> None:
     """A process that was killed after it had found out, and before it told, leaves it again."""
     store, before = Failing(RuntimeError(), failures=0), counted("lost")
     file = killed(tmp_path / "journal", lost=0, rows=3)
-    store.files[key_of(file)] = encode([], Pseudonyms(LOG_KEY))
+    store.files[key_of(file)] = encode([])
     log(store, journal=tmp_path / "journal").close(5)
     assert counted("lost") - before == 3
     log(store, journal=tmp_path / "journal").close(5)

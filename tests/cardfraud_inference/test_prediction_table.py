@@ -20,8 +20,9 @@ from cardfraud.contracts.telemetry import (
     hashed,
 )
 from cardfraud.errors import InvalidFrame
+from cardfraud_inference.telemetry.packed_decisions import pack
 from cardfraud_inference.telemetry.prediction_table import day_served, encode, has_rows
-from tests.support.predictions import decisions
+from tests.support.predictions import decisions, encoded
 
 KEY = b"key"
 VERSIONS = (
@@ -101,7 +102,7 @@ def rows(blocks: Sequence[ServedDecisions]) -> list[dict[str, Any]]:
 @given(st.lists(requests(), max_size=6))
 def test_a_file_holds_each_decision_as_it_was_served(blocks: list[ServedDecisions]) -> None:
     """Requests of one or many, with and without scores, of several versions, in any mixture."""
-    content = encode(blocks, Pseudonyms(KEY), lambda: None)
+    content = encoded(*blocks, key=KEY)
     frame = pl.read_parquet(io.BytesIO(content))
     assert tuple(frame.columns) == PREDICTION_COLUMNS
     assert dict(frame.schema) == PREDICTION_SCHEMA
@@ -118,7 +119,7 @@ def test_no_identifier_is_in_a_file(names: list[str]) -> None:
         VERSIONS[0], "request", 1, 1.0, names, [1] * number, np.zeros((number, 2), np.float32),
         None, ["review"] * number, [False] * number, [None] * number,
     )  # fmt: skip
-    content = encode([block], Pseudonyms(KEY), lambda: None)
+    content = encoded(block, key=KEY)
     assert hashed(names[0], KEY).encode() in content
     assert not any(name.encode() in content for name in names)
 
@@ -128,17 +129,14 @@ def test_one_column_too_long_and_one_too_short_do_not_make_up_for_each_other() -
     long = decisions(["a"], scores=[0.1, 0.2])
     short = decisions(["b", "c"], scores=[0.3])
     with pytest.raises(InvalidFrame, match="1 decisions"):
-        encode([long, short], Pseudonyms(KEY), lambda: None)
+        encoded(long, short)
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 (the zone is the strategy's)
 def test_a_day_is_that_of_utc(moment: datetime) -> None:
     """The partition of a row is the UTC day on which it was served."""
     us = (moment - EPOCH) // timedelta(microseconds=1)
-    block = ServedDecisions(
-        VERSIONS[0], "r", us, 1.0, [], [], np.zeros((0, 1), np.float32), None, [], [], []
-    )
-    assert day_served(block) == date(moment.year, moment.month, moment.day)
+    assert day_served(us) == date(moment.year, moment.month, moment.day)
 
 
 def test_encoding_lets_go_of_the_interpreter() -> None:
@@ -148,5 +146,5 @@ def test_encoding_lets_go_of_the_interpreter() -> None:
         [False], [None], [np.zeros(1), np.zeros(1)],
     )  # fmt: skip
     turns: list[int] = []
-    encode([block] * 5_000, Pseudonyms(KEY), lambda: turns.append(1))
-    assert len(turns) >= 50
+    encode([pack(block, Pseudonyms(KEY))] * 5_000, lambda: turns.append(1))
+    assert len(turns) == 10

@@ -8,6 +8,7 @@ import numpy as np
 from cardfraud.adapters.object_store import ObjectStore
 from cardfraud.contracts import keys
 from cardfraud.contracts.telemetry import Pseudonyms, ServedDecisions, ServedVersions
+from cardfraud_inference.telemetry.packed_decisions import pack
 from cardfraud_inference.telemetry.prediction_table import day_served, encode
 from tests.support import servers
 
@@ -49,10 +50,15 @@ def decisions(
     )
 
 
+def encoded(*blocks: ServedDecisions, key: bytes = LOG_KEY) -> bytes:
+    """Return a file of the log."""
+    return encode([pack(block, Pseudonyms(key)) for block in blocks])
+
+
 def write_log(
     store: ObjectStore, *blocks: ServedDecisions, writer: str = "0" * 32, number: int = 0
 ) -> str:
     """Write one file of the log; return its key."""
-    key = keys.predictions("fraud", day_served(blocks[0]), writer, number)
-    store.put(key, encode(blocks, Pseudonyms(LOG_KEY), lambda: None))
+    key = keys.predictions("fraud", day_served(blocks[0].served_at_us), writer, number)
+    store.put(key, encoded(*blocks))
     return key

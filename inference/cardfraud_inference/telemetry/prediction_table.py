@@ -1,27 +1,28 @@
 """Rows of the prediction log as Parquet, column by column: no object is made for a row.
 
-Ids become keyed hashes here, in the thread that writes.
+Arrow's arrays are laid over NumPy's memory. ``pyarrow.array`` would import pandas when it is first
+called: a second of processor time and 50 MB, in the middle of serving.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from itertools import chain, groupby
-from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from cardfraud.contracts.telemetry import (
-    PREDICTION_SCHEMA_VERSION,
-    Pseudonyms,
-    ServedDecisions,
+from cardfraud.contracts.telemetry import PREDICTION_SCHEMA_VERSION
+from cardfraud_inference.telemetry.packed_decisions import (
+    DECISIONS,
+    DEGRADED,
+    HAS_AGE,
+    HAS_SCORE,
+    PackedDecisions,
 )
-from cardfraud.errors import InvalidFrame
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _RULE_VALUES: Final = pa.list_(pa.struct({"name": pa.string(), "value": pa.float64()}))
@@ -51,37 +52,24 @@ PREDICTION_SCHEMA: Final = pa.schema(
 _VERSIONS: Final = ("track", "bundle", "policy", "feature_set")
 _REPEATING: Final = [*_VERSIONS, "decision", "rule_values.list.element.name"]
 _DAY_US: Final = 86_400_000_000
-_CHUNK: Final = 100
-"""Rows after which the encoding thread lets go of the interpreter, after about 0.4 ms."""
-_REST_S: Final = 0.0005
+_CHUNK: Final = 500
+"""Rows that are encoded at a time, in half a millisecond."""
 
 
-def _rest() -> None:
-    """Let the threads run that answer requests.
-
-    The interpreter changes threads by itself only after 5 ms, which is long beside an answer.
-    """
-    time.sleep(_REST_S)
-
-
-def encode(
-    blocks: Sequence[ServedDecisions],
-    pseudonyms: Pseudonyms,
-    rest: Callable[[], None] = _rest,
-) -> bytes:
+def encode(blocks: Sequence[PackedDecisions], rest: Callable[[], None] = lambda: None) -> bytes:
     """Return one Parquet file with these rows; one without rows where there are none.
 
     Args:
         blocks: the decisions.
-        pseudonyms: hashes their ids.
-        rest: called every now and then, so that encoding holds nobody up for long.
-
-    Raises:
-        InvalidFrame: the columns of a block have not one entry for each of its decisions.
+        rest: called now and then, so that encoding holds nobody up for long.
     """
-    columns = _columns(blocks, pseudonyms, rest)
+    batches = []
+    for chunk in _chunks(blocks):
+        batches.append(_encoded(chunk))
+        rest()
+    # From here on it is compiled code, which needs no interpreter.
     sink = pa.BufferOutputStream()
-    table = pa.table(columns, schema=PREDICTION_SCHEMA)
+    table = pa.Table.from_batches(batches, PREDICTION_SCHEMA)
     pq.write_table(table, sink, compression="zstd", use_dictionary=_REPEATING)
     return bytes(sink.getvalue().to_pybytes())
 
@@ -91,124 +79,108 @@ def has_rows(content: bytes) -> bool:
     return bool(pq.ParquetFile(pa.BufferReader(content)).metadata.num_rows)
 
 
-def day_number(block: ServedDecisions) -> int:
-    """Days from 1970-01-01 to the UTC day on which decisions were served."""
-    return block.served_at_us // _DAY_US
+def day_number(served_at_us: int) -> int:
+    """Days from 1970-01-01 to the UTC day of a moment, which is in microseconds since then."""
+    return served_at_us // _DAY_US
 
 
-def day_served(block: ServedDecisions) -> date:
-    """UTC day on which decisions were served: the partition that their rows belong to."""
-    return date(1970, 1, 1) + timedelta(days=day_number(block))
+def day_served(served_at_us: int) -> date:
+    """UTC day of a moment: the partition that rows served then belong to."""
+    return date(1970, 1, 1) + timedelta(days=day_number(served_at_us))
 
 
-def _columns(
-    blocks: Sequence[ServedDecisions], pseudonyms: Pseudonyms, rest: Callable[[], None]
-) -> dict[str, Any]:
-    hashes = _hashes(blocks, pseudonyms, rest)
-    sizes = np.fromiter(map(len, blocks), dtype=np.int64, count=len(blocks))
-    rows = int(sizes.sum())
-    repeated = None if rows == len(blocks) else pa.array(np.repeat(np.arange(len(blocks)), sizes))
+def _chunks(blocks: Iterable[PackedDecisions]) -> Iterator[list[PackedDecisions]]:
+    """Yield the blocks, some together, of which all have the same versions and width."""
+    chunk: list[PackedDecisions] = []
+    rows = 0
+    for block in blocks:
+        if chunk and (rows >= _CHUNK or not _alike(chunk[0], block)):
+            yield chunk
+            chunk, rows = [], 0
+        chunk.append(block)
+        rows += len(block)
+    if chunk:
+        yield chunk
 
-    def of_request(name: str, dtype: pa.DataType) -> pa.Array:
-        """Repeat the value of each block for each of its rows."""
-        array = pa.array(list(map(attrgetter(name), blocks)), dtype)
-        return array if repeated is None else array.take(repeated)
 
-    def of_row(name: str, dtype: pa.DataType) -> pa.Array:
-        rest()
-        values = chain.from_iterable(map(attrgetter(name), blocks))
-        return pa.array(list(values), dtype)
+def _alike(one: PackedDecisions, other: PackedDecisions) -> bool:
+    return one.versions is other.versions and one.width == other.width
 
+
+def _encoded(blocks: Sequence[PackedDecisions]) -> pa.RecordBatch:
+    """Return the rows of blocks of the same versions and width."""
+    versions = blocks[0].versions
+    data = np.frombuffer(b"".join([block.body for block in blocks]), dtype=blocks[0].layout)
+    rows, flags = len(data), data["flags"]
     columns = {
-        "schema_version": pa.array(np.full(rows, PREDICTION_SCHEMA_VERSION, dtype=np.int32)),
-        "request_id": of_request("request_id", pa.string()),
-        "transaction_key": pa.array(hashes, pa.string()),
-        "event_time": of_row("event_times_us", pa.int64()).cast(_TIME),
-        "served_at": of_request("served_at_us", pa.int64()).cast(_TIME),
-        "score": pa.array(_scores(blocks), pa.float32()),
-        "decision": of_row("decisions", pa.string()),
-        "propensity": of_request("propensity", pa.float64()),
-        "degraded": of_row("degraded", pa.bool_()),
-        "age_seconds": of_row("ages", pa.float64()),
-        "latency_ms": of_request("latency_ms", pa.float64()),
+        "schema_version": _numbers(
+            np.full(rows, PREDICTION_SCHEMA_VERSION, dtype=np.int32), pa.int32()
+        ),
+        "request_id": _texts([block.request_id for block in blocks for _ in range(block.rows)]),
+        "transaction_key": _hashes(data["transaction_key"]),
+        "event_time": _numbers(data["event_time"], _TIME),
+        "served_at": _numbers(data["served_at"], _TIME),
+        "vector": _lists(data["vector"], _numbers(data["vector"], pa.float32())),
+        "score": _numbers(data["score"], pa.float32(), known=flags & HAS_SCORE != 0),
+        "decision": _chosen(data["decision"], DECISIONS),
+        "propensity": _numbers(data["propensity"], pa.float64()),
+        "degraded": pa.Array.from_buffers(pa.bool_(), rows, [None, _bits(flags & DEGRADED != 0)]),
+        "age_seconds": _numbers(data["age_seconds"], pa.float64(), known=flags & HAS_AGE != 0),
+        "latency_ms": _numbers(data["latency_ms"], pa.float64()),
+        "rule_values": _rule_values(data["rule_values"], versions.rule_fields),
     }
-    return columns | _by_versions(blocks, rest)
+    for name in _VERSIONS:
+        columns[name] = _chosen(np.zeros(rows, dtype=np.int8), [getattr(versions, name)])
+    arrays = [columns[name] for name in PREDICTION_SCHEMA.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=PREDICTION_SCHEMA)
 
 
-def _check(block: ServedDecisions) -> None:
-    size, fields = len(block.transaction_ids), len(block.versions.rule_fields)
-    if not (
-        size
-        == len(block.event_times_us)
-        == len(block.vector)
-        == len(block.decisions)
-        == len(block.degraded)
-        == len(block.ages)
-        and (block.scores is None or len(block.scores) == size)
-        and len(block.rule_values) == fields
-        and all(len(column) == size for column in block.rule_values)
-    ):
-        reason = f"{size} decisions, {fields} values for rules; a column has another number"
-        raise InvalidFrame("prediction log", reason)
+def _numbers(
+    values: NDArray[Any], dtype: pa.DataType, *, known: NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Numbers of a column; null where they are not known."""
+    buffers = [None if known is None else _bits(known), _memory(values)]
+    return pa.Array.from_buffers(dtype, values.size, buffers)
 
 
-def _hashes(
-    blocks: Sequence[ServedDecisions], pseudonyms: Pseudonyms, rest: Callable[[], None]
-) -> list[str]:
-    hashes: list[str] = []
-    rested = 0
-    for block in blocks:
-        _check(block)
-        hashes += pseudonyms.of(block.transaction_ids)
-        if len(hashes) - rested >= _CHUNK:
-            rested = len(hashes)
-            rest()
-    return hashes
+def _texts(texts: Sequence[bytes]) -> pa.Array:
+    """Texts, given in UTF-8."""
+    ends = np.zeros(len(texts) + 1, dtype=np.int32)
+    np.cumsum(np.fromiter(map(len, texts), dtype=np.int32, count=len(texts)), out=ends[1:])
+    buffers = [None, _memory(ends), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
-def _scores(blocks: Sequence[ServedDecisions]) -> list[float | None]:
-    scores: list[float | None] = []
-    for block in blocks:
-        scores.extend([None] * len(block) if block.scores is None else block.scores)
-    return scores
+def _hashes(characters: NDArray[np.uint8]) -> pa.Array:
+    """Texts of one length, [N, length] ASCII."""
+    rows, length = characters.shape
+    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(length)
+    buffers = [None, _memory(ends), _memory(characters)]
+    return pa.Array.from_buffers(pa.string(), rows, buffers)
 
 
-def _by_versions(blocks: Sequence[ServedDecisions], rest: Callable[[], None]) -> dict[str, Any]:
-    """Columns that depend on what decided; blocks that follow each other mostly agree in that."""
-    versions: dict[str, list[pa.Array]] = {name: [] for name in _VERSIONS}
-    vectors, rule_values = [_no_vectors()], [_no_rule_values()]
-    for _, run in groupby(blocks, key=lambda block: (id(block.versions), block.vector.shape[1])):
-        group = list(run)
-        decided = group[0].versions
-        rest()
-        vector = np.concatenate([block.vector for block in group], dtype=np.float32)
-        rows, width = vector.shape
-        for name, chunks in versions.items():
-            chunks.append(pa.repeat(pa.scalar(getattr(decided, name), pa.string()), rows))
-        vectors.append(pa.ListArray.from_arrays(_offsets(rows, width), vector.reshape(-1)))
-        fields = decided.rule_fields
-        values = np.empty((rows, len(fields)), dtype=np.float64)
-        for place in range(len(fields)):
-            rest()
-            np.concatenate([block.rule_values[place] for block in group], out=values[:, place])
-        named = [pa.array(fields * rows, pa.string()), pa.array(values.reshape(-1))]
-        pairs = pa.StructArray.from_arrays(named, ["name", "value"])
-        rule_values.append(pa.ListArray.from_arrays(_offsets(rows, len(fields)), pairs))
-    texts = {name: pa.chunked_array(chunks, pa.string()) for name, chunks in versions.items()}
-    return texts | {
-        "vector": pa.chunked_array(vectors),
-        "rule_values": pa.chunked_array(rule_values),
-    }
+def _chosen(places: NDArray[np.int8], choices: Sequence[str]) -> pa.Array:
+    """For each place the text that stands there."""
+    texts = _texts([choice.encode() for choice in choices])
+    return pa.DictionaryArray.from_arrays(_numbers(places, pa.int8()), texts).dictionary_decode()
 
 
-def _no_vectors() -> pa.Array:
-    return pa.array([], pa.list_(pa.float32()))
+def _rule_values(values: NDArray[np.float64], fields: Sequence[str]) -> pa.Array:
+    places = np.tile(np.arange(len(fields), dtype=np.int8), len(values))
+    named = [_chosen(places, fields), _numbers(values, pa.float64())]
+    return _lists(values, pa.StructArray.from_arrays(named, ["name", "value"]))
 
 
-def _no_rule_values() -> pa.Array:
-    return pa.array([], _RULE_VALUES)
+def _lists(values: NDArray[Any], entries: pa.Array) -> pa.Array:
+    """Lists of the entries of each row of [N, length] values."""
+    rows, length = values.shape
+    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(length)
+    return pa.ListArray.from_arrays(_numbers(ends, pa.int32()), entries)
 
 
-def _offsets(rows: int, width: int) -> pa.Array:
-    """Where each row begins in the values of all rows."""
-    return pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
+def _bits(values: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
+def _memory(values: NDArray[Any]) -> pa.Buffer:
+    return pa.py_buffer(np.ascontiguousarray(values).reshape(-1))
