@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,8 +86,17 @@ class MerchantState:
                 newest part, whose labels the state does not know.
             days: whole UTC days before the newest one, which is the delay before ``today``.
         """
-        tiles = self._between(today, days)
-        return sum(tiles["count"].tolist()), sum(tiles["frauds"].tolist())
+        return self.windows(today, (days,))[0]
+
+    def windows(self, today: int, days: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the same for several windows, shortest first, having read the tiles once."""
+        tiles = self._between(today, days[-1]).tolist()
+        newest = today - DELAY_DAYS - self.base_day
+        found = []
+        for length in days:
+            within = [tile for tile in tiles if tile[0] >= newest - length]
+            found.append((sum(tile[1] for tile in within), sum(tile[2] for tile in within)))
+        return found
 
     def streak(self, today: int) -> tuple[int, int, int, int]:
         """The numbers of :class:`cardfraud.features.values.FraudStreak` on a UTC day."""

@@ -18,7 +18,6 @@ from cardfraud.features.merchant_state import RISK_DAYS, MerchantState
 from cardfraud.features.tiles import HISTORY_DAYS, HOURS, UINT64_MASK, Tiles, day_of, hour_of
 from cardfraud.features.user_history import UserHistory
 from cardfraud.features.user_stream import RETAINED_DAYS, StreamView
-from cardfraud.features.values import Int
 
 _NO_WATERMARK: Final = -(2**31)
 _DAY_FIELDS: Final = ("count", "total", "squares", "low", "high")
@@ -82,22 +81,32 @@ def merchant_aggregates(
     states: Sequence[MerchantState | None], time_us: Sequence[int]
 ) -> values.MerchantAggregates:
     """Aggregates of N merchants, each as of the UTC hour of its own request."""
-    windows: list[values.RiskWindow] = []
-    for days in RISK_DAYS:
-        pairs = [
-            state.window(day_of(moment), days) if state else (0, 0)
-            for state, moment in zip(states, time_us, strict=True)
-        ]
-        table: Int = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        windows.append(values.RiskWindow(table[:, 0], table[:, 1]))
-    streaks = [
-        state.streak(day_of(moment)) if state else (0, 0, 0, 0)
-        for state, moment in zip(states, time_us, strict=True)
-    ]
-    column: Int = np.array(streaks, dtype=np.int64).reshape(-1, 4).T
-    day, week, month = windows
-    streak = values.FraudStreak(*column)
-    return values.MerchantAggregates(day=day, week=week, month=month, streak=streak)
+    rows = [_one_merchant(state, moment) for state, moment in zip(states, time_us, strict=True)]
+    return _merchant_aggregates([*np.array(rows, dtype=np.int64).reshape(-1, 10).T])
+
+
+def one_merchants_aggregates(
+    state: MerchantState | None, time_us: int
+) -> values.MerchantAggregates:
+    """Return the same of one merchant, in Python's integers."""
+    return _merchant_aggregates(_one_merchant(state, time_us))
+
+
+def _merchant_aggregates(field: Sequence[Any]) -> values.MerchantAggregates:
+    return values.MerchantAggregates(
+        day=values.RiskWindow(field[0], field[1]),
+        week=values.RiskWindow(field[2], field[3]),
+        month=values.RiskWindow(field[4], field[5]),
+        streak=values.FraudStreak(*field[6:]),
+    )
+
+
+def _one_merchant(state: MerchantState | None, moment: int) -> tuple[int, ...]:
+    if state is None:
+        return (0,) * 10
+    today = day_of(moment)
+    day, week, month = state.windows(today, RISK_DAYS)
+    return (*day, *week, *month, *state.streak(today))
 
 
 def _one_user(state: UserState, moment: int) -> tuple[int, ...]:

@@ -167,19 +167,26 @@ def user_values(
     return values
 
 
-def merchant_values(merchants: MerchantAggregates) -> dict[str, Float]:
-    """Values of the two merchant views, [N] float64 each; NaN where there is no value."""
-    values: dict[str, Float] = {}
+def merchant_values(
+    merchants: MerchantAggregates, number: Arithmetic = COLUMNS
+) -> dict[str, Number]:
+    """Values of the two merchant views, float64; NaN where there is no value.
+
+    Args:
+        merchants: aggregates of N requests, or of one in Python's numbers.
+        number: what to compute with, ``COLUMNS`` or ``ROW``.
+    """
+    values: dict[str, Number] = {}
     for label, window in (("1d", merchants.day), ("7d", merchants.week), ("30d", merchants.month)):
-        values[f"merchant_count_{label}"] = window.count.astype(np.float64)
-        values[f"merchant_fraud_share_{label}"] = COLUMNS.ratio(window.frauds, window.count)
+        values[f"merchant_count_{label}"] = number.double(window.count)
+        values[f"merchant_fraud_share_{label}"] = number.ratio(window.frauds, window.count)
     streak = merchants.streak
-    values["merchant_days_since_nonfraud"] = COLUMNS.where(
+    values["merchant_days_since_nonfraud"] = number.where(
         streak.nonfraud_age > 0, streak.nonfraud_age
     )
-    values["merchant_fraud_streak"] = streak.frauds.astype(np.float64)
-    values["merchant_fraud_streak_days"] = COLUMNS.where(streak.frauds > 0, streak.age)
-    values["merchant_fraud_streak_ratio"] = COLUMNS.ratio(streak.ratios, streak.frauds) / PER_MEAN
+    values["merchant_fraud_streak"] = number.double(streak.frauds)
+    values["merchant_fraud_streak_days"] = number.where(streak.frauds > 0, streak.age)
+    values["merchant_fraud_streak_ratio"] = number.ratio(streak.ratios, streak.frauds) / PER_MEAN
     return values
 
 
