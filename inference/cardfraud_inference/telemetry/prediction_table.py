@@ -1,14 +1,10 @@
-"""Rows of the prediction log as Parquet, column by column: no object is made for a row.
-
-Arrow's arrays are laid over NumPy's memory. ``pyarrow.array`` would import pandas when it is first
-called: a second of processor time and 50 MB, in the middle of serving.
-"""
+"""Rows of the prediction log as Parquet, column by column: no object is made for a row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +12,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cardfraud.contracts.telemetry import PREDICTION_SCHEMA_VERSION
+from cardfraud_inference.telemetry.arrow_columns import (
+    chosen,
+    fixed_texts,
+    lists,
+    numbers,
+    texts,
+    truths,
+)
 from cardfraud_inference.telemetry.packed_decisions import (
     DECISIONS,
     DEGRADED,
@@ -113,74 +117,29 @@ def _encoded(blocks: Sequence[PackedDecisions]) -> pa.RecordBatch:
     data = np.frombuffer(b"".join([block.body for block in blocks]), dtype=blocks[0].layout)
     rows, flags = len(data), data["flags"]
     columns = {
-        "schema_version": _numbers(
+        "schema_version": numbers(
             np.full(rows, PREDICTION_SCHEMA_VERSION, dtype=np.int32), pa.int32()
         ),
-        "request_id": _texts([block.request_id for block in blocks for _ in range(block.rows)]),
-        "transaction_key": _hashes(data["transaction_key"]),
-        "event_time": _numbers(data["event_time"], _TIME),
-        "served_at": _numbers(data["served_at"], _TIME),
-        "vector": _lists(data["vector"], _numbers(data["vector"], pa.float32())),
-        "score": _numbers(data["score"], pa.float32(), known=flags & HAS_SCORE != 0),
-        "decision": _chosen(data["decision"], DECISIONS),
-        "propensity": _numbers(data["propensity"], pa.float64()),
-        "degraded": pa.Array.from_buffers(pa.bool_(), rows, [None, _bits(flags & DEGRADED != 0)]),
-        "age_seconds": _numbers(data["age_seconds"], pa.float64(), known=flags & HAS_AGE != 0),
-        "latency_ms": _numbers(data["latency_ms"], pa.float64()),
+        "request_id": texts([block.request_id for block in blocks for _ in range(block.rows)]),
+        "transaction_key": fixed_texts(data["transaction_key"]),
+        "event_time": numbers(data["event_time"], _TIME),
+        "served_at": numbers(data["served_at"], _TIME),
+        "vector": lists(data["vector"], numbers(data["vector"], pa.float32())),
+        "score": numbers(data["score"], pa.float32(), known=flags & HAS_SCORE != 0),
+        "decision": chosen(data["decision"], DECISIONS),
+        "propensity": numbers(data["propensity"], pa.float64()),
+        "degraded": truths(flags & DEGRADED != 0),
+        "age_seconds": numbers(data["age_seconds"], pa.float64(), known=flags & HAS_AGE != 0),
+        "latency_ms": numbers(data["latency_ms"], pa.float64()),
         "rule_values": _rule_values(data["rule_values"], versions.rule_fields),
     }
     for name in _VERSIONS:
-        columns[name] = _chosen(np.zeros(rows, dtype=np.int8), [getattr(versions, name)])
+        columns[name] = chosen(np.zeros(rows, dtype=np.int8), [getattr(versions, name)])
     arrays = [columns[name] for name in PREDICTION_SCHEMA.names]
     return pa.RecordBatch.from_arrays(arrays, schema=PREDICTION_SCHEMA)
 
 
-def _numbers(
-    values: NDArray[Any], dtype: pa.DataType, *, known: NDArray[np.bool_] | None = None
-) -> pa.Array:
-    """Numbers of a column; null where they are not known."""
-    buffers = [None if known is None else _bits(known), _memory(values)]
-    return pa.Array.from_buffers(dtype, values.size, buffers)
-
-
-def _texts(texts: Sequence[bytes]) -> pa.Array:
-    """Texts, given in UTF-8."""
-    ends = np.zeros(len(texts) + 1, dtype=np.int32)
-    np.cumsum(np.fromiter(map(len, texts), dtype=np.int32, count=len(texts)), out=ends[1:])
-    buffers = [None, _memory(ends), pa.py_buffer(b"".join(texts))]
-    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
-
-
-def _hashes(characters: NDArray[np.uint8]) -> pa.Array:
-    """Texts of one length, [N, length] ASCII."""
-    rows, length = characters.shape
-    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(length)
-    buffers = [None, _memory(ends), _memory(characters)]
-    return pa.Array.from_buffers(pa.string(), rows, buffers)
-
-
-def _chosen(places: NDArray[np.int8], choices: Sequence[str]) -> pa.Array:
-    """For each place the text that stands there."""
-    texts = _texts([choice.encode() for choice in choices])
-    return pa.DictionaryArray.from_arrays(_numbers(places, pa.int8()), texts).dictionary_decode()
-
-
 def _rule_values(values: NDArray[np.float64], fields: Sequence[str]) -> pa.Array:
     places = np.tile(np.arange(len(fields), dtype=np.int8), len(values))
-    named = [_chosen(places, fields), _numbers(values, pa.float64())]
-    return _lists(values, pa.StructArray.from_arrays(named, ["name", "value"]))
-
-
-def _lists(values: NDArray[Any], entries: pa.Array) -> pa.Array:
-    """Lists of the entries of each row of [N, length] values."""
-    rows, length = values.shape
-    ends = np.arange(rows + 1, dtype=np.int32) * np.int32(length)
-    return pa.ListArray.from_arrays(_numbers(ends, pa.int32()), entries)
-
-
-def _bits(values: NDArray[np.bool_]) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(values, bitorder="little"))
-
-
-def _memory(values: NDArray[Any]) -> pa.Buffer:
-    return pa.py_buffer(np.ascontiguousarray(values).reshape(-1))
+    named = [chosen(places, fields), numbers(values, pa.float64())]
+    return lists(values, pa.StructArray.from_arrays(named, ["name", "value"]))
