@@ -255,3 +255,16 @@ def test_a_file_that_cannot_be_made_costs_its_own_rows_only() -> None:
     writing.close(5)
     assert holds(store.rows, "ab")
     assert counted("dropped") - before == 2
+
+
+def test_of_a_request_that_fits_in_part_the_first_rows_are_written() -> None:
+    """The queue has room for three more rows: of four, the last is dropped and counted."""
+    store = Failing(Unavailable("object store", "away"), failures=1)
+    before = counted("dropped")
+    writing = log(store, rows=2, capacity=5)
+    writing.add(decisions("ab"))
+    writing.add(decisions("cdef"))
+    until(lambda: len(store.files) == 2)
+    writing.close(5)
+    assert holds(store.rows, "abcde")
+    assert counted("dropped") - before == 1

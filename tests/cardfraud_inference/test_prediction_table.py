@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -148,3 +149,28 @@ def test_encoding_lets_go_of_the_interpreter() -> None:
     turns: list[int] = []
     encode([pack(block, Pseudonyms(KEY))] * 5_000, lambda: turns.append(1))
     assert len(turns) == 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ages": [None]},
+        {"degraded": [True]},
+        {"decisions": ["review"]},
+        {"rule_values": [np.zeros(1)]},
+        {"rule_values": [np.zeros(2)] * 2},
+    ],
+    ids=str,
+)
+def test_each_column_has_an_entry_for_each_decision(change: dict[str, Any]) -> None:
+    """Of two decisions, a column of one, or of a rule that is none, is refused."""
+    with pytest.raises(InvalidFrame, match="2 decisions"):
+        encoded(dataclasses.replace(decisions("ab"), **change))
+
+
+def test_a_vector_of_other_numbers_is_written_in_32_bits() -> None:
+    """Columns that lie strided, or hold 64 bits, come out as the same numbers."""
+    wide = np.array([[0.5, 9.0, 2.0], [1.5, 9.0, 4.0]])[:, ::2]
+    content = encoded(dataclasses.replace(decisions("ab"), vector=wide))
+    frame = pl.read_parquet(io.BytesIO(content))
+    assert frame["vector"].to_list() == [[0.5, 2.0], [1.5, 4.0]]

@@ -22,7 +22,9 @@ from pydantic import Field, model_validator
 from cardfraud.contracts.bundle import LINEAGE_FILE, MODEL_FILE, SIGNATURE_FILE, Hex
 from cardfraud.contracts.frozen import Frozen
 
-CANDIDATE_SCHEMA_VERSION: Final = 1
+CANDIDATE_SCHEMA_VERSION: Final = 2
+"""Version 1 held defaults in ``test.parquet`` where a value was missing; now nulls are there."""
+DATASET_SCHEMA_VERSION: Final = 1
 CANDIDATE_FILE: Final = "candidate.json"
 TRAINING_FILE: Final = "training.json"
 VALIDATION_FILE: Final = "validation.parquet"
@@ -70,7 +72,7 @@ class DatasetObject(Frozen):
 class DatasetManifest(Frozen):
     """A data set by the bytes of its objects, so that the very same one can be read again."""
 
-    schema_version: Literal[1] = CANDIDATE_SCHEMA_VERSION
+    schema_version: Literal[1] = DATASET_SCHEMA_VERSION
     start: date
     end: date
     """The first day that is not in it."""
@@ -80,7 +82,7 @@ class DatasetManifest(Frozen):
 class Candidate(Frozen):
     """What is known of a candidate without reading its files."""
 
-    schema_version: Literal[1] = CANDIDATE_SCHEMA_VERSION
+    schema_version: Literal[2] = CANDIDATE_SCHEMA_VERSION
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     """The run in the tracking server."""
     tracked_model: str

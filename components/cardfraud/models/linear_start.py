@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,6 @@ from cardfraud.models.matrix import Float32Matrix
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-_SUM: Final = "cardfraud_started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +37,37 @@ class LinearStart:
 
     def added_to(self, core: ModelProto) -> ModelProto:
         """Return a graph whose output is that of ``core``, ``[N, 1]`` margins, plus this one."""
-        from onnx import ModelProto, helper, numpy_helper
+        from onnx import ModelProto, TensorProto, helper, numpy_helper
 
         model = ModelProto()
         model.CopyFrom(core)
         graph = model.graph
         constants = {
             "cardfraud_start_columns": np.array(self.columns, dtype=np.int64),
-            "cardfraud_start_coefficients": np.array(self.coefficients, np.float32)[:, None],
-            "cardfraud_start_intercept": np.float32(self.intercept),
+            "cardfraud_start_coefficients": np.array(self.coefficients)[:, None],
+            "cardfraud_start_intercept": np.float64(self.intercept),
         }
         graph.initializer.extend(
             numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
         )
-        columns, coefficients, intercept = constants
-        chosen, slope, start = (f"cardfraud_start_{part}" for part in ("chosen", "slope", "margin"))
-        inputs, last = graph.input[0].name, graph.output[0].name
-        graph.node.extend(
-            [
-                helper.make_node("Gather", [inputs, columns], [chosen], name=chosen, axis=1),
-                helper.make_node("MatMul", [chosen, coefficients], [slope], name=slope),
-                helper.make_node("Add", [slope, intercept], [start], name=start),
-                helper.make_node("Add", [last, start], [_SUM], name=_SUM),
-            ]
-        )
-        graph.output[0].name = _SUM
+        # In 64 bits, as above: a large value times a large coefficient has no digits to spare.
+        before = graph.input[0].name
+        for operator, operands, attributes in (
+            ("Gather", ["cardfraud_start_columns"], {"axis": 1}),
+            ("Cast", [], {"to": TensorProto.DOUBLE}),
+            ("MatMul", ["cardfraud_start_coefficients"], {}),
+            ("Add", ["cardfraud_start_intercept"], {}),
+            ("Cast", [], {"to": TensorProto.FLOAT}),
+            ("Add", [graph.output[0].name], {}),
+        ):
+            name = f"cardfraud_start_{len(graph.node)}"
+            node = helper.make_node(operator, [before, *operands], [name], name=name)
+            node.attribute.extend(
+                helper.make_attribute(key, value) for key, value in attributes.items()
+            )
+            graph.node.append(node)
+            before = name
+        graph.output[0].name = before
         return model
 
 

@@ -58,6 +58,17 @@ def test_the_export_adds_the_start(names: list[str]) -> None:
     assert require_parity(model, model.to_onnx(NAMES), TEST.x) <= TOLERANCE
 
 
+@pytest.mark.parametrize("moved", [2e4, 1.6e9])
+def test_the_export_adds_the_start_of_a_column_far_from_zero(moved: float) -> None:
+    """What is large beside its spread, such as a time, keeps its digits in the graph."""
+    x, tested = TRAIN.x.copy(), TEST.x.copy()
+    for rows in (x, tested):
+        rows[:, 1] = moved + rows[:, 1] * max(1.0, moved / 1e5)
+    params = {"trees": 5, "linear_start": ["ratio", "share"]}
+    model = fit("gradient_boosting", x, TRAIN.y, params=params, names=NAMES)
+    assert require_parity(model, model.to_onnx(NAMES), tested) <= TOLERANCE
+
+
 def test_weights_count_in_the_start_too() -> None:
     """With balanced weights the start's mean lies near even odds, without them near the share."""
     params = {**NO_SPLIT, "linear_start": ["constant"]}

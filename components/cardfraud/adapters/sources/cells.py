@@ -19,6 +19,7 @@ _TOLERANCE: Final = 1e-6
 """In minor units. A source may have computed its amounts (57.16 * 5 is 285.79999999999995), so what
 is this near to a whole cent is meant to be one; a single record's amount must be exact."""
 _LARGEST: Final = 2.0**53
+_MOST_US: Final = 2**62
 _TRUE: Final = ("1", "true", "t", "yes", "y")
 _FALSE: Final = ("0", "false", "f", "no", "n")
 
@@ -60,7 +61,10 @@ def times(column: pl.Series, mapping: Mapping, file: str, *, optional: bool = Fa
         values = _parsed_times(column, mapping.zone)
     elif dtype.is_integer() and mapping.epoch_unit is not None:
         factor = {"s": 1_000_000, "ms": 1_000, "us": 1}[mapping.epoch_unit]
-        values = (column.cast(pl.Int64) * factor).cast(UTC_TIME)
+        # A number too large to be multiplied would come out as another time, in range perhaps.
+        whole = column.cast(pl.Int64, strict=False)
+        fits = whole.is_between(-(_MOST_US // factor), _MOST_US // factor)
+        values = (whole.set(~fits, None) * factor).cast(UTC_TIME)
     else:
         raise _wrong_type(column, file, "timestamps or ISO 8601 texts")
     cells = _checked(column, values, "event_time: not a time", file, optional=optional)

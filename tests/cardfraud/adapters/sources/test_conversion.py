@@ -257,3 +257,13 @@ def test_a_mapping_file_is_yaml_or_json(tmp_path: Path) -> None:
         "  merchant_id: shop\n  amount: value\n"
     )
     assert load_mapping(as_json) == load_mapping(as_yaml) == MAPPING
+
+
+@pytest.mark.parametrize("cell", [18446744073709 + 1522540800, 2**60, -(2**63), 2**63])
+def test_seconds_too_many_for_a_time_are_set_aside(cell: int) -> None:
+    """A number that would come round to another time when it is multiplied is no time."""
+    dtype = pl.UInt64 if cell >= 2**63 else pl.Int64
+    cells = pl.Series([1522540800, cell], dtype=dtype)
+    result = converted(mapped(epoch_unit="s"), at=cells)
+    assert result.transactions["event_time"].to_list() == [datetime(2018, 4, 1, tzinfo=UTC)]
+    assert result.rejects["reason"].to_list() == ["event_time: not a time"]
