@@ -133,6 +133,8 @@ class Transaction(BaseModel):
 TRANSACTION_FIELDS: Final = frozenset(Transaction.model_fields)
 _UNKNOWN_TOLD: Final = 10
 _TOO_FINE: Final = re.compile(r"[.,]\d{7}")
+_DATE: Final = re.compile(r"\s*\d{4}-")
+_OFFSET: Final = re.compile(r"(?:Z|z|[+-]\d\d:?\d\d)\s*$")
 _WHOLE_SECONDS: Final = 25
 """Characters of a moment in whole seconds with an offset; most are no longer."""
 
@@ -163,13 +165,10 @@ def transaction_faults(record: object, *, index: int = 0) -> Transaction | list[
     """Return the transaction, or every fault of the record; never both."""
     if not isinstance(record, dict):
         return [InvalidField("", "must be an object", index=index)]
-    when = record.get("event_time")
-    if isinstance(when, str) and not re.search(r"(?:Z|z|[+-]\d\d:?\d\d)$", when.strip()):
-        return [InvalidField("event_time", "needs an offset, such as Z or +02:00", index=index)]
-    if isinstance(when, str) and len(when) > _WHOLE_SECONDS and _TOO_FINE.search(when):
-        return [InvalidField("event_time", "microseconds at most", index=index)]
-    if isinstance(when, datetime) and when.tzinfo is None:
-        return [InvalidField("event_time", "needs a time zone", index=index)]
+    wrong = _moment_fault(record.get("event_time"), index)
+    if wrong is not None:  # the others are told too, as if this one were right
+        others = transaction_faults({**record, "event_time": EARLIEST}, index=index)
+        return [wrong] if isinstance(others, Transaction) else [wrong, *others]
     unknown: list[InvalidField] = []
     if len(record) > len(TRANSACTION_FIELDS):
         names = [name for name in record if name not in TRANSACTION_FIELDS]
@@ -187,6 +186,21 @@ def transaction_faults(record: object, *, index: int = 0) -> Transaction | list[
             for fault in error.errors(include_input=False, include_url=False)
         ]
     return unknown or transaction
+
+
+def _moment_fault(when: object, index: int) -> InvalidField | None:
+    """What is wrong with a time that pydantic would take for another one."""
+    reason = None
+    if isinstance(when, str):
+        if not _DATE.match(when):
+            reason = "must be an ISO 8601 string with an offset"
+        elif not _OFFSET.search(when):
+            reason = "needs an offset, such as Z or +02:00"
+        elif len(when) > _WHOLE_SECONDS and _TOO_FINE.search(when):
+            reason = "microseconds at most"
+    elif isinstance(when, datetime) and when.tzinfo is None:
+        reason = "needs a time zone"
+    return None if reason is None else InvalidField("event_time", reason, index=index)
 
 
 def unknown_fields(names: Sequence[str], reason: str, *, index: int = 0) -> list[InvalidField]:

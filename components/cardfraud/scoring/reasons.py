@@ -86,8 +86,15 @@ def _amount(values: Values) -> str:
 
 
 def _merchant_frauds(values: Values) -> str:
-    """Take the window with the most known frauds, the shortest of equals."""
-    most, said = 0, "merchant: no known fraud in the last 30 days whose labels are known"
+    """Take the window with the most known frauds, the shortest of equals.
+
+    Without any, what speaks for fraud is how long no transaction was known as honest: a merchant
+    whose terminal was stolen a few days ago looks like this.
+    """
+    honest = _known(values, "merchant_days_since_nonfraud")
+    most, said = 0, "merchant: no transaction of it is known in the last 30 days"
+    if honest is not None:
+        said = f"merchant: its last transaction known as honest is {_counted(honest, 'day')} old"
     for window in _SHORTEST_FIRST:
         count = _known(values, f"merchant_count_{window}") or 0.0
         share = _known(values, f"merchant_fraud_share_{window}") or 0.0

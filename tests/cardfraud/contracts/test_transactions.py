@@ -184,3 +184,22 @@ def test_microseconds_are_exact(moment: datetime) -> None:
     assert (
         datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=to_microseconds(moment)) == moment
     )
+
+
+def test_a_wrong_time_hides_no_other_fault() -> None:
+    """Every fault of a record is told, and what is no time is not told to need an offset."""
+    faults = transaction_faults(
+        {"transaction_id": "x", "event_time": "yesterday", "user": "u1", "amount": float("nan")}
+    )
+    assert isinstance(faults, list)
+    assert {fault.field for fault in faults} == {
+        "event_time", "user", "user_id", "merchant_id", "amount",
+    }  # fmt: skip
+    assert "ISO 8601" in faults[0].reason
+    offset = transaction_faults(
+        {"transaction_id": "x", "event_time": "2026-08-30", "user_id": "u", "merchant_id": "m",
+         "amount": -5.001}
+    )  # fmt: skip
+    assert isinstance(offset, list)
+    assert [fault.field for fault in offset] == ["event_time", "amount"]
+    assert "offset" in offset[0].reason

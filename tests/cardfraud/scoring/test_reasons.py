@@ -98,6 +98,15 @@ def test_an_unbroken_run_of_frauds_is_said() -> None:
         assert _only(Concept.MERCHANT_FRAUDS, VALUES | {"merchant_fraud_streak": streak}) == said
 
 
+def test_a_merchant_without_frauds_is_not_called_clean() -> None:
+    """What speaks for fraud is said: the age of the last honest transaction, or that none is."""
+    clean = VALUES | {f"merchant_fraud_share_{window}": 0.0 for window in ("1d", "7d", "30d")}
+    said = _only(Concept.MERCHANT_FRAUDS, clean | {"merchant_days_since_nonfraud": 19.0})
+    assert said == "merchant: its last transaction known as honest is 19 days old"
+    said = _only(Concept.MERCHANT_FRAUDS, NOTHING_KNOWN)
+    assert said == "merchant: no transaction of it is known in the last 30 days"
+
+
 @pytest.mark.parametrize("concept", CONCEPTS)
 def test_a_cold_start_is_said_and_no_number_made_up(concept: Concept) -> None:
     """Where nothing is known of user and merchant, no sentence says a number that is not there."""
