@@ -225,7 +225,9 @@ def test_logs_hold_no_payloads(serving: Serving) -> None:
         text = (serving.supervisor.folder / f"{server}.log").read_text()
         assert "never-logged" not in text
         assert "97531.37" not in text
-        assert all(line.startswith("{") for line in text.splitlines()), text[:500]
+        # Not splitlines(): a path that somebody made up may hold other characters that end lines.
+        lines = text.removesuffix("\n").split("\n")
+        assert [line for line in lines if not line.startswith("{")] == []
 
 
 def test_the_answer_names_its_track_in_a_header(serving: Serving) -> None:
