@@ -82,7 +82,7 @@ class PredictionLog:
             )
         )
 
-    That costs some 5 us a decision. What is handed over is copied, and identifiers are hashed: the
+    That costs some 6 us a decision. What is handed over is copied, and identifiers are hashed: the
     queue, which lasts as long as the store is away, knows nobody.
     """
 
